@@ -1,0 +1,189 @@
+"""What is known of each slot, and how complete a series is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from chandlery.candles.evidence import Coverage
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import RangeSet, TimeRange
+
+
+class Verdict(StrEnum):
+    """What is known of a slot. The first that applies, in this order."""
+
+    UNLISTED = "UNLISTED"
+    SUSPECT = "SUSPECT"
+    TRADED = "TRADED"
+    QUIET_PROVEN = "QUIET_PROVEN"
+    QUIET_CONFIRMED = "QUIET_CONFIRMED"
+    QUIET_CLAIMED = "QUIET_CLAIMED"
+    MISSING = "MISSING"
+
+
+class TradedSlots(Protocol):
+    """Which slots of one series hold a candle."""
+
+    def count(self, within: TimeRange) -> int:
+        """How many candles open in `within`."""
+
+    def opens(self, within: TimeRange) -> Sequence[datetime]:
+        """The opens of the candles in `within`, sorted, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When a market traded: from its first trade (None: not known) until it was delisted (None: it was not)."""
+
+    first_trade: datetime | None = None
+    delisted: datetime | None = None
+
+    def listed(self, within: TimeRange, interval: Interval) -> RangeSet:
+        """The slots of `within` in which a trade could have been; the rest is UNLISTED."""
+        start, end = within.start, within.end
+        if self.first_trade is not None:
+            start = max(start, interval.floor(self.first_trade))
+        if self.delisted is not None:
+            end = min(end, interval.ceil(self.delisted))
+        listed = TimeRange.maybe(start, end)
+        return RangeSet([listed]) if listed else RangeSet()
+
+    def unlisted(self, within: TimeRange, interval: Interval) -> RangeSet:
+        return RangeSet([within]) - self.listed(within, interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Slots of a series by verdict, and the runs of open ones. Shares are from 0 to 1."""
+
+    slots: int = 0
+    traded: int = 0
+    quiet_proven: int = 0
+    quiet_confirmed: int = 0
+    quiet_claimed: int = 0
+    suspect: int = 0
+    missing: int = 0
+    unlisted: int = 0
+
+    @property
+    def expected(self) -> int:
+        return self.slots - self.unlisted
+
+    @property
+    def answered(self) -> int:
+        return self.traded + self.quiet_proven + self.quiet_confirmed + self.quiet_claimed
+
+    @property
+    def completeness(self) -> float:
+        """Answered slots / expected slots; nothing expected is complete."""
+        return self.answered / self.expected if self.expected else 1.0
+
+    @property
+    def density(self) -> float:
+        """Traded slots / expected slots: what the naive count of candles says."""
+        return self.traded / self.expected if self.expected else 0.0
+
+    @property
+    def complete(self) -> bool:
+        return self.missing == 0 and self.suspect == 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The tally of a range and its open runs: `missing` and `suspect` are disjoint, on the grid."""
+
+    tally: Tally
+    missing: RangeSet = field(default_factory=RangeSet)
+    suspect: RangeSet = field(default_factory=RangeSet)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that is known of one series, as values."""
+
+    interval: Interval
+    life: Life
+    coverage: Coverage
+    traded: TradedSlots
+    confirmed: RangeSet = field(default_factory=RangeSet)
+    suspected: RangeSet = field(default_factory=RangeSet)
+
+
+def judge(known: Knowledge, within: TimeRange) -> Judgement:
+    """The verdict of every slot of `within` (on the grid), counted."""
+    interval = known.interval
+    listed = known.life.listed(within, interval)
+    suspect = known.suspected & listed
+    rest = listed - suspect
+    counts: dict[Verdict, int] = {}
+    for verdict, ranges in quiet_ranges(known).items():
+        part = rest & ranges
+        counts[verdict] = part.slots(interval) - _traded(known, part)
+        rest = rest - part
+    missing = _without_traded(known, rest)
+    slots = within.slots(interval)
+    quiet_and_open = sum(counts.values()) + missing.slots(interval) + suspect.slots(interval)
+    tally = Tally(
+        slots=slots,
+        traded=listed.slots(interval) - quiet_and_open,
+        quiet_proven=counts[Verdict.QUIET_PROVEN],
+        quiet_confirmed=counts[Verdict.QUIET_CONFIRMED],
+        quiet_claimed=counts[Verdict.QUIET_CLAIMED],
+        suspect=suspect.slots(interval),
+        missing=missing.slots(interval),
+        unlisted=slots - listed.slots(interval),
+    )
+    return Judgement(tally, missing, suspect)
+
+
+def quiet_ranges(known: Knowledge) -> dict[Verdict, RangeSet]:
+    """Where a slot without a candle is quiet, by the best evidence; disjoint, best first."""
+    proven, claimed = RangeSet(), RangeSet()
+    for evidence, ranges in known.coverage.items():
+        if evidence.proven:
+            proven = proven | ranges
+        else:
+            claimed = claimed | ranges
+    confirmed = (known.confirmed & claimed) - proven
+    return {
+        Verdict.QUIET_PROVEN: proven,
+        Verdict.QUIET_CONFIRMED: confirmed,
+        Verdict.QUIET_CLAIMED: claimed - proven - confirmed,
+    }
+
+
+def slot_verdicts(known: Knowledge, within: TimeRange) -> list[tuple[TimeRange, Verdict]]:
+    """Runs of equal verdict that fill `within`, in order. For looking closely, not for counting."""
+    runs: list[tuple[TimeRange, Verdict]] = []
+    listed = known.life.listed(within, known.interval)
+    suspect = known.suspected & listed
+    rest = listed - suspect
+    traded = _slots_of(known, rest)
+    parts = {Verdict.UNLISTED: RangeSet([within]) - listed, Verdict.SUSPECT: suspect, Verdict.TRADED: traded}
+    rest = rest - traded
+    for verdict, ranges in quiet_ranges(known).items():
+        parts[verdict] = rest & ranges
+        rest = rest - ranges
+    parts[Verdict.MISSING] = rest
+    for verdict, ranges in parts.items():
+        runs += [(r, verdict) for r in ranges]
+    return sorted(runs)
+
+
+def _traded(known: Knowledge, ranges: RangeSet) -> int:
+    return sum(known.traded.count(r) for r in ranges)
+
+
+def _slots_of(known: Knowledge, ranges: RangeSet) -> RangeSet:
+    width = known.interval.delta
+    return RangeSet(TimeRange(t, t + width) for r in ranges for t in known.traded.opens(r))
+
+
+def _without_traded(known: Knowledge, ranges: RangeSet) -> RangeSet:
+    """A stored candle answers its slot even where no coverage says so."""
+    return ranges - _slots_of(known, RangeSet(r for r in ranges if known.traded.count(r)))
