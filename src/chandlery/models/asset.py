@@ -1,0 +1,56 @@
+"""Assets, their tiers, and the markets that trade them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from chandlery.candles.verdict import Life
+from chandlery.exchanges.base import Category, Tier
+
+
+class Asset(models.Model):
+    """A coin, a fiat currency or a stablecoin."""
+
+    ticker = models.CharField(max_length=32, unique=True)
+    category = models.CharField(max_length=8, choices=[(c.value, c.value) for c in Category], default=Category.CRYPTO)
+    tier = models.CharField(
+        max_length=8, choices=[(t.value, t.value) for t in Tier], null=True, blank=True, db_index=True,
+        help_text="Empty for fiat and stablecoins: they have no place in a tier's report.",
+    )
+
+    class Meta:
+        ordering = ("ticker",)
+
+    def __str__(self) -> str:
+        return self.ticker
+
+
+class Market(models.Model):
+    """One pair on one exchange; it has the tier of its base. An unclassified market has neither base nor quote."""
+
+    exchange = models.CharField(max_length=16, default="kraken")
+    altname = models.CharField(max_length=40, help_text="The name in files and requests: XBTUSD.")
+    wsname = models.CharField(max_length=40, blank=True)
+    base = models.ForeignKey(Asset, models.PROTECT, null=True, blank=True, related_name="base_of")
+    quote = models.ForeignKey(Asset, models.PROTECT, null=True, blank=True, related_name="quote_of")
+    status = models.CharField(max_length=16, blank=True, help_text="As the exchange says it: online, cancel_only …")
+    first_trade = models.DateTimeField(
+        null=True, blank=True, help_text="UTC, to the slot; known from a complete release. What came before is UNLISTED."
+    )
+    delisted_at = models.DateTimeField(null=True, blank=True, help_text="UTC; what comes after is UNLISTED.")
+
+    class Meta:
+        ordering = ("exchange", "altname")
+        constraints = [models.UniqueConstraint(fields=["exchange", "altname"], name="one_market_a_name")]
+
+    def __str__(self) -> str:
+        return self.altname
+
+    @property
+    def pair(self) -> str:
+        """BTC/USD; empty for an unclassified market."""
+        return f"{self.base.ticker}/{self.quote.ticker}" if self.base and self.quote else ""
+
+    @property
+    def life(self) -> Life:
+        return Life(self.first_trade, self.delisted_at)

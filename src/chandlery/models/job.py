@@ -1,0 +1,49 @@
+"""Jobs: what was asked, and how far it came."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+
+class JobStatus(models.TextChoices):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    PAUSED = "PAUSED"
+
+
+class IngestionJob(models.Model):
+    """One run of the main command. All times UTC; `end_date` is exclusive."""
+
+    job_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tier = models.CharField(max_length=64, blank=True, help_text="Tiers asked for, joined by commas; empty for --markets.")
+    markets = models.JSONField(default=list, help_text="Names of the markets asked for by --markets.")
+    quotes = models.JSONField(default=list)
+    intervals = models.JSONField(default=list, help_text="Widths in minutes.")
+    start_date = models.DateTimeField(null=True, blank=True)
+    end_date = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=JobStatus.choices, default=JobStatus.PENDING)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    assets_count = models.PositiveIntegerField(default=0)
+    total_files = models.PositiveIntegerField(default=0)
+    files_ingested = models.PositiveIntegerField(default=0)
+    files_skipped = models.PositiveIntegerField(default=0)
+    files_failed = models.PositiveIntegerField(default=0)
+    records_ingested = models.PositiveBigIntegerField(default=0, help_text="Rows of the files that were ingested.")
+    candles_derived = models.PositiveBigIntegerField(default=0)
+    csv_source_dir = models.TextField(blank=True, help_text="The sources, joined by the path separator.")
+    api_backfill_enabled = models.BooleanField(default=True)
+    auto_gap_fill = models.BooleanField(default=True)
+    complete = models.BooleanField(default=False, help_text="--complete was asked.")
+    error_message = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{str(self.job_id)[:8]} {self.tier or ','.join(self.markets)} {self.status}"
