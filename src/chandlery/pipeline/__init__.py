@@ -1,0 +1,1 @@
+"""The main job, one module a step: discover, plan, ingest, cover, detect, fill, report."""

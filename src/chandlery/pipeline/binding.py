@@ -1,0 +1,80 @@
+"""State speaks of one candle store. Another, or an emptied one, is refused before anything is believed of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.errors import ChandleryError
+from chandlery.models import DataCoverageRange, StoreBinding, TradedDays
+from chandlery.stores import open_store
+from chandlery.stores.base import CandleStore
+
+
+class StoreEmptied(ChandleryError):
+    """CANDLE_STORE {url} is empty or not there, but the state in the database speaks of {candles:,} candles in it; point CANDLE_STORE back, or repair with: {repair}"""
+
+
+class StoreExchanged(ChandleryError):
+    """CANDLE_STORE {url} is not the store that the state in the database speaks of ({known}); point CANDLE_STORE back, or repair with: {repair}"""
+
+
+class StoreUnknown(ChandleryError):
+    """CANDLE_STORE {url} holds candles of which the state in the database knows nothing; point CANDLE_STORE or DATABASE_URL elsewhere, or take them in with: {repair}"""
+
+
+class StoreIncomplete(ChandleryError):
+    """CANDLE_STORE {url} lacks {missing} of {known} series that the state in the database has candles of, {example} first; restore them, or repair with: {repair}"""
+
+
+def checked_store(url: str, home: Path) -> CandleStore:
+    """The store, if it is what state speaks of; nothing is written. Raises one of the errors above."""
+    store = open_store(url, home)
+    binding = StoreBinding.objects.first()
+    identity = store.identity()
+    candles = _candles_on_record()
+    known = bool(candles) or DataCoverageRange.objects.exists()
+    if identity is None and known:
+        raise StoreEmptied(url=url, candles=candles, repair=_repair())
+    if binding is not None and identity is not None and identity != binding.store_id and (known or any(store.series())):
+        raise StoreExchanged(url=url, known=binding.url, repair=_repair())
+    if not known and any(store.series()):
+        raise StoreUnknown(url=url, repair=_repair())
+    if known:
+        _check_series(store, url)
+    return store
+
+
+def bound_store(url: str, home: Path, now: datetime) -> CandleStore:
+    """The checked store, made if it is new, and remembered as the one that state speaks of."""
+    store = checked_store(url, home)
+    bind(store, url, now)
+    return store
+
+
+def bind(store: CandleStore, url: str, now: datetime) -> None:
+    """Remember `store` as the one that state speaks of; make it if it is not there."""
+    identity = store.create()
+    binding = StoreBinding.objects.filter(pk=1).first()
+    if binding is None or (binding.store_id, binding.url) != (identity, url):
+        StoreBinding.objects.update_or_create(pk=1, defaults={"store_id": identity, "url": url, "bound_at": now})
+
+
+def _repair() -> str:
+    return f"{settings.PROGRAM} rebuild_state"
+
+
+def _candles_on_record() -> int:
+    return sum(TradedDays.objects.values_list("candles", flat=True))
+
+
+def _check_series(store: CandleStore, url: str) -> None:
+    rows = TradedDays.objects.filter(candles__gt=0).values_list("market__exchange", "market__altname", "interval_minutes")
+    known = {Series(exchange, altname, Interval(minutes)) for exchange, altname, minutes in rows}
+    missing = sorted(known - set(store.series()))
+    if missing:
+        raise StoreIncomplete(url=url, missing=len(missing), known=len(known), example=missing[0], repair=_repair())

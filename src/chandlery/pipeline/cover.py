@@ -1,0 +1,108 @@
+"""Cover: record what whole releases claim beyond their single files. Order of work does not change the outcome."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Min
+
+from chandlery.candles.evidence import Coverage
+from chandlery.candles.interval import Interval
+from chandlery.candles.start import earliest_slot
+from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.exchanges.kraken.archive_claims import SETTLED
+from chandlery.models import ArchiveRelease, DataCoverageRange, FileIngestionRecord, Market
+from chandlery.pipeline.knowledge import MarketFacts, know
+from chandlery.stores.base import CandleStore
+
+
+def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
+    """Record first trades and the claims of whole releases for `markets`; how many series gained coverage.
+
+    A complete release carries each market from its first day, so its first row dates the first trade, and every series it
+    holds is answered for from there on. A market listed at the time and absent from a whole release is claimed quiet.
+    """
+    listed = list(markets)
+    releases = list(ArchiveRelease.objects.all())
+    if not releases:
+        return 0
+    ingested = _ingested(listed)
+    _date_first_trades(listed, ingested, {release.pk for release in releases if release.complete})
+    gained = 0
+    facts = know(listed, store)
+    for release in releases:
+        present = {name for names in release.members.values() for name in names}
+        for market_facts in facts.values():
+            market = market_facts.market
+            read = frozenset(ingested.get((market.pk, release.pk), {}))
+            claims = release_claims(release, market_facts, market.altname in present, read)
+            gained += _record(market_facts, claims, now)
+    return gained
+
+
+def release_claims(
+    release: ArchiveRelease, facts: MarketFacts, present: bool, read: frozenset[Interval]
+) -> dict[Interval, TimeRange]:
+    """What a release says of a market's series, beyond single files. `read`: the intervals whose file of it is in."""
+    if facts.start is None:
+        return {}
+    if present:
+        # A single file claims from its own first row; a complete release, from the market's.
+        intervals = read if release.complete else frozenset[Interval]()
+        start = facts.start
+    else:
+        intervals = frozenset(Interval(int(minutes)) for minutes in release.members)
+        start = facts.start if release.period_start is None else max(release.period_start, facts.start)
+    claims: dict[Interval, TimeRange] = {}
+    for interval in intervals:
+        whole = TimeRange.maybe(interval.floor(start), release.period_end)
+        if whole is not None:
+            claims[interval] = whole
+    return claims
+
+
+def _record(facts: MarketFacts, claims: Mapping[Interval, TimeRange], now: datetime) -> int:
+    gained = 0
+    for interval, claim in claims.items():
+        known = facts.series[interval]
+        if not known.coverage.get(SETTLED, RangeSet()).covers(claim):
+            with transaction.atomic():
+                coverage: Coverage = DataCoverageRange.objects.extend(
+                    facts.market, int(interval), {SETTLED: RangeSet([claim])}, known.traded, now
+                )
+            known.coverage.clear()
+            known.coverage.update(coverage)
+            gained += 1
+    return gained
+
+
+Ingested = dict[tuple[int, int], dict[Interval, datetime]]
+"""(market, release) by primary key: the first slot of each of its files that is in."""
+
+
+def _ingested(markets: list[Market]) -> Ingested:
+    rows = (
+        FileIngestionRecord.objects.filter(release__isnull=False, market__in=markets, date_range_start__isnull=False)
+        .values_list("market_id", "release_id", "interval_minutes")
+        .annotate(first=Min("date_range_start"))
+        .order_by()
+    )
+    found: Ingested = defaultdict(dict)
+    for market_id, release_id, minutes, first in rows:
+        found[market_id, release_id][Interval(minutes)] = first
+    return found
+
+
+def _date_first_trades(markets: list[Market], ingested: Ingested, complete: set[int]) -> None:
+    """A complete release carries each market from its first day: its first row is the first trade, to the finest slot."""
+    by_pk = {market.pk: market for market in markets}
+    for (market_id, release_id), slots in sorted(ingested.items()):
+        if release_id not in complete:
+            continue
+        first, market = earliest_slot(slots), by_pk[market_id]
+        if first is not None and (market.first_trade is None or first < market.first_trade):
+            market.first_trade = first
+            market.save(update_fields=["first_trade"])

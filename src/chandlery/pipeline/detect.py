@@ -1,0 +1,87 @@
+"""Detect: what is still open, and keep the record of it. A gap keeps its row for as long as any of it is open."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from chandlery.candles.gap import Gap, gaps_of, reconcile
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.candles.verdict import Knowledge, judge
+from chandlery.models import GapRecord, GapStatus, Market
+from chandlery.pipeline.knowledge import MarketFacts
+from chandlery.reporting.completeness import gap_entry
+
+OPEN = (GapStatus.DETECTED, GapStatus.BACKFILLING, GapStatus.UNFILLABLE, GapStatus.FAILED, GapStatus.ACCEPTED)
+
+
+def open_gaps(known: Knowledge, within: Iterable[TimeRange]) -> list[Gap]:
+    """Maximal runs of open slots in `within`, in order."""
+    return [gap for r in RangeSet(within) for gap in gaps_of(judge(known, r), known.interval)]
+
+
+def record_gaps(facts: Mapping[str, MarketFacts], wanted: Mapping[Series, TimeRange | None], now: datetime) -> list[GapRecord]:
+    """Bring the records of the wanted series in line with what is open now; the records that are open, in order.
+
+    Looked at are the wanted ranges and whatever stands on record as open beyond them.
+    """
+    recorded: dict[tuple[int, int], list[GapRecord]] = defaultdict(list)
+    markets = [facts[series.market].market for series in wanted]
+    for row in GapRecord.objects.filter(market__in=markets, status__in=OPEN).order_by("gap_start"):
+        recorded[row.market_id, row.interval_minutes].append(row)
+    kept: list[GapRecord] = []
+    with transaction.atomic():
+        for series, within in sorted(wanted.items()):
+            market = facts[series.market].market
+            rows = recorded[market.pk, int(series.interval)]
+            looked_at = [row.range for row in rows] + ([within] if within else [])
+            gaps = open_gaps(facts[series.market].series[series.interval], looked_at)
+            kept += _reconcile(market, series.interval, rows, gaps, now)
+    return kept
+
+
+def _reconcile(
+    market: Market, interval: Interval, rows: list[GapRecord], gaps: list[Gap], now: datetime
+) -> list[GapRecord]:
+    outcome = reconcile([row.range for row in rows], gaps)
+    # Rows go before others grow into their place: two open gaps never start at one slot.
+    for i in outcome.merged:
+        rows[i].delete()
+    for i in outcome.closed:
+        rows[i].status, rows[i].filled_at, rows[i].missing_candles = GapStatus.FILLED, now, 0
+        rows[i].save(update_fields=["status", "filled_at", "missing_candles"])
+    kept: list[GapRecord] = []
+    for i, gap in outcome.kept.items():
+        if _described(rows[i], market, gap, now):
+            rows[i].save()
+        kept.append(rows[i])
+    fresh = [GapRecord(market=market, interval_minutes=int(interval), detected_at=now) for _ in outcome.new]
+    for row, gap in zip(fresh, outcome.new, strict=True):
+        _described(row, market, gap, now)
+    kept += GapRecord.objects.bulk_create(fresh)
+    return sorted(kept, key=lambda row: row.gap_start)
+
+
+def _described(row: GapRecord, market: Market, gap: Gap, now: datetime) -> bool:
+    """Put down what is known of the gap at `now`; whether anything changed."""
+    entry = gap_entry(market.altname, gap, now)
+    fields = {
+        "gap_start": gap.range.start,
+        "gap_end": gap.range.end,
+        "missing_candles": gap.candles,
+        "reason": gap.reason,
+        "is_api_fillable": entry.api_fillable,
+        "overflow_candles": entry.overflow,
+        "required_csv_file": entry.required_csv_file,
+    }
+    if row.status != GapStatus.ACCEPTED:
+        fields["status"] = GapStatus.UNFILLABLE if entry.overflow == gap.candles else GapStatus.DETECTED
+    changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    return bool(changed)

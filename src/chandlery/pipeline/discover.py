@@ -1,0 +1,168 @@
+"""Discover: which sources there are, what they hold, and which of it is known already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.errors import ChandleryError
+from chandlery.exchanges.kraken.archive import (
+    ArchiveSource,
+    Container,
+    Member,
+    Release,
+    find_sources,
+    first_timestamp,
+    last_timestamp,
+)
+from chandlery.exchanges.kraken.archive_claims import Period, claim_of
+from chandlery.models import ArchiveRelease, FileIngestionRecord, FileStatus
+from chandlery.pipeline.plan import ALL_TIME, FileOnHand
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The sources of a run, each once, whatever the number of paths that lead to it."""
+
+    sources: tuple[ArchiveSource, ...]
+
+    @property
+    def altnames(self) -> set[str]:
+        return {member.altname for source in self.sources for member in source.members}
+
+    @property
+    def problems(self) -> list[ChandleryError]:
+        return [problem for source in self.sources for problem in source.problems]
+
+
+def discover(paths: Iterable[Path]) -> Found:
+    """Every source under `paths`. Raises SourceNotFound for a path that is not there."""
+    found: dict[Path, ArchiveSource] = {}
+    for path in paths:
+        for source in find_sources(path):
+            found.setdefault(source.path.resolve(), source)
+    return Found(tuple(found[path] for path in sorted(found)))
+
+
+def date_releases(sources: Sequence[ArchiveSource], executor: Executor) -> list[ArchiveSource]:
+    """Give a complete release whose name says no period its end: where its last slot ends, over all members.
+
+    Known from state if the release was seen before, else from the finest file of each market.
+    """
+    dated: list[ArchiveSource] = []
+    for source in sources:
+        release = source.release
+        if release is not None and release.period_end is None:
+            seen = ArchiveRelease.objects.filter(name=release.name, rank__endswith=release.fingerprint[:12]).first()
+            end = seen.period_end if seen else _last_slot_end(source.members, executor)
+            source = replace(source, release=release.with_period_end(end) if end is not None else None)
+        dated.append(source)
+    return dated
+
+
+def _last_slot_end(members: Iterable[Member], executor: Executor) -> datetime | None:
+    finest: dict[str, Member] = {}
+    for member in members:
+        held = finest.get(member.altname)
+        if held is None or member.interval < held.interval:
+            finest[member.altname] = member
+    read = list(executor.map(_last_slot, finest.values()))
+    ends = [last + m.interval.delta for m, last in zip(finest.values(), read, strict=True) if last is not None]
+    return max(ends, default=None)
+
+
+def _last_slot(member: Member) -> datetime | None:
+    """The open of a file's last slot; None for a file that cannot be read: its own ingestion will say why."""
+    try:
+        return last_timestamp(member)
+    except ChandleryError:
+        return None
+
+
+def record_releases(sources: Iterable[ArchiveSource]) -> dict[str, ArchiveRelease]:
+    """The releases of these sources on record, by rank; new ones are added."""
+    found: dict[str, ArchiveRelease] = {}
+    for source in sources:
+        release = source.release
+        if release is None or release.period_end is None:
+            continue
+        members: dict[str, list[str]] = {}
+        # What cannot be read is no absence: nothing is claimed of it.
+        for altname, interval in {member.series for member in source.members} | source.rejected:
+            members.setdefault(str(int(interval)), []).append(altname)
+        found[release.rank], _ = ArchiveRelease.objects.update_or_create(
+            rank=release.rank,
+            defaults={
+                "name": release.name,
+                "period_start": release.period_start,
+                "period_end": release.period_end,
+                "complete": release.complete,
+                "members": {minutes: sorted(names) for minutes, names in sorted(members.items())},
+            },
+        )
+    return found
+
+
+def files_on_hand(sources: Iterable[ArchiveSource], exchange: str = "kraken") -> list[FileOnHand]:
+    """Every file of the sources, with what is known of it from its place and signature alone."""
+    listed = [(source, member) for source in sources for member in source.members]
+    known = _settled_records([member for _, member in listed])
+    return [_on_hand(source.release, member, exchange, known) for source, member in listed]
+
+
+def _settled_records(members: Sequence[Member]) -> Mapping[tuple[str, str], TimeRange | None]:
+    rows = FileIngestionRecord.objects.filter(status__in=(FileStatus.COMPLETED, FileStatus.SKIPPED)).values_list(
+        "file_path", "signature", "date_range_start", "date_range_end"
+    )
+    wanted = {(member.label, member.signature) for member in members}
+    return {
+        (path, signature): TimeRange(start, end) if start and end else None
+        for path, signature, start, end in rows.iterator()
+        if (path, signature) in wanted
+    }
+
+
+def _on_hand(
+    release: Release | None,
+    member: Member,
+    exchange: str,
+    known: Mapping[tuple[str, str], TimeRange | None],
+) -> FileOnHand:
+    series = Series(exchange, member.altname, member.interval)
+    period = period_of(release)
+    key = (member.label, member.signature)
+    span = known.get(key)
+    if period is not None:
+        start = period.start or (span.start if span else ALL_TIME.start)
+        expected = TimeRange(start, max(period.end, start + member.interval.delta))
+    else:
+        expected = span or _peeked(member) or ALL_TIME
+    rank = release.rank if release is not None and period is not None else ""
+    return FileOnHand(series, member, period, rank, unchanged=key in known, expected=expected)
+
+
+def period_of(release: Release | None) -> Period | None:
+    if release is None or release.period_end is None:
+        return None
+    return Period(release.period_start, release.period_end, release.complete)
+
+
+def _peeked(member: Member) -> TimeRange | None:
+    """What a plain file will answer for, from its first and last row.
+
+    None where these are no rows (reading it will say what is wrong), or where the end cannot be had without reading all.
+    """
+    if member.container is not Container.PLAIN:
+        return None
+    try:
+        first, last = first_timestamp(member), last_timestamp(member)
+    except ChandleryError:
+        return None
+    if first is None or last is None or last < first:
+        return None
+    return RangeSet(r for ranges in claim_of(None, member.interval, first, last).answers.values() for r in ranges).span

@@ -1,0 +1,183 @@
+"""What a run tells while it goes on. The terminal, the log and, later, the page are listeners."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import TimeRange
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    job_id: UUID
+    title: str
+    intervals: tuple[Interval, ...]
+    markets: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFound:
+    """One archive, folder or loose file. `period` reads "2024-01-01 to 2024-03-31", or is empty."""
+
+    path: Path
+    kind: str
+    release: str
+    period: str
+    files: int
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesFound:
+    """Step 1 is done."""
+
+    sources: tuple[SourceFound, ...]
+    problems: tuple[str, ...]
+    #: Markets of files that are in no table and split in no single way.
+    unclassified: tuple[str, ...]
+    #: What the places looked at were.
+    looked_at: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One interval of the plan: how many slots of the wanted range who serves; slots are summed over markets."""
+
+    interval: Interval
+    wanted: int
+    known: int
+    from_files: int
+    derived: int
+    open_in_api_window: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class DerivationPlanned:
+    market: str
+    interval: Interval
+    finer: Interval
+    slots: int
+    span: TimeRange
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlanned:
+    """What the plan leaves open, and what would close it."""
+
+    market: str
+    interval: Interval
+    #: None where nothing at all is known of the series.
+    range: TimeRange | None
+    candles: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlanned:
+    label: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Step 2 is done. `files` are to be read, `unchanged` are known without reading."""
+
+    files: tuple[FilePlanned, ...]
+    unchanged: int
+    lines: tuple[PlanLine, ...]
+    derivations: tuple[DerivationPlanned, ...]
+    open: tuple[OpenPlanned, ...]
+    #: The dates files will serve, summed up: None where there are none.
+    files_serve: TimeRange | None = None
+    #: The dates left to the API's window.
+    api_serves: TimeRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesStarted:
+    """Step 3 begins: so many files and bytes (uncompressed)."""
+
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileDone:
+    """One file is through. `outcome`: COMPLETED, SKIPPED (content known) or FAILED (then `error` says why)."""
+
+    label: str
+    size: int
+    outcome: str
+    rows: int = 0
+    inserted: int = 0
+    replaced: int = 0
+    conflicting: int = 0
+    error: str = ""
+    #: The files being read now.
+    current: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilesDone:
+    ingested: int
+    skipped: int
+    failed: int
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GapsFound:
+    """Step 4 is done: open gaps of the selection, before filling."""
+
+    gaps: int
+    candles: int
+    derivable: int
+    api_fillable: int
+    require_csv: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillStarted:
+    """Step 5 begins: so many series to derive. `skipped` says why nothing is filled, where that is so."""
+
+    series: int
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFilled:
+    market: str
+    interval: Interval
+    finer: Interval
+    candles: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillDone:
+    series: int
+    candles: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """`status` is COMPLETED, FAILED or PAUSED."""
+
+    job_id: UUID
+    status: str
+    files_failed: int
+    at: datetime
+    error: str = ""
+    failures: tuple[tuple[str, str], ...] = field(default=())
+
+
+Event = (
+    JobStarted | SourcesFound | Planned | FilesStarted | FileDone | FilesDone | GapsFound
+    | FillStarted | SeriesFilled | FillDone | JobEnded
+)

@@ -1,0 +1,111 @@
+"""What state and store know of many series at once, as values for the pure core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.candles.start import earliest_slot
+from chandlery.candles.timerange import TimeRange
+from chandlery.candles.verdict import Knowledge
+from chandlery.models import DataCoverageRange, Market, TradedDays
+from chandlery.stores.base import CandleStore
+
+DAY = timedelta(days=1)
+
+
+def series_of(market: Market, interval: Interval) -> Series:
+    return Series(market.exchange, market.altname, interval)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSlots:
+    """The traded slots of one series: whole days from state, the rest from the store."""
+
+    series: Series
+    store: CandleStore
+    days: npt.NDArray[np.uint16]
+    first_day: datetime
+    span: TimeRange | None
+
+    @classmethod
+    def of(cls, series: Series, store: CandleStore, row: TradedDays | None) -> StoredSlots:
+        if row is None:
+            return cls(series, store, np.zeros(0, dtype=np.uint16), datetime(1970, 1, 1, tzinfo=UTC), None)
+        span = TimeRange(row.first_slot, row.last_slot + series.interval.delta)
+        return cls(series, store, row.counts, datetime.combine(row.first_day, time(), UTC), span)
+
+    def count(self, within: TimeRange) -> int:
+        """Traded slots that open in `within`. The store is opened for days that `within` cuts, nothing else."""
+        part = within.intersection(self.span) if self.span else None
+        if part is None or self.span is None:
+            return 0
+        # Nothing is stored outside the span, so a day that only the span cuts is a whole day.
+        start = part.start if part.start > self.span.start else _midnight(part.start)
+        end = part.end if part.end < self.span.end else _midnight(part.end - timedelta(microseconds=1)) + DAY
+        first, last = _midnight(start + DAY - timedelta(microseconds=1)), _midnight(end)
+        if first > last:
+            return self._cut(TimeRange(start, end))
+        total = int(self.days[(first - self.first_day).days : (last - self.first_day).days].sum(dtype=np.int64))
+        for edge in (TimeRange.maybe(start, first), TimeRange.maybe(last, end)):
+            total += self._cut(edge) if edge else 0
+        return total
+
+    def opens(self, within: TimeRange) -> Sequence[datetime]:
+        part = within.intersection(self.span) if self.span else None
+        if part is None or not self.count(part):
+            return ()
+        return [t.replace(tzinfo=UTC) for t in self.store.slots(self.series, part).to_list()]
+
+    def _cut(self, part: TimeRange) -> int:
+        """Inside of one day."""
+        if not self.days[(_midnight(part.start) - self.first_day).days]:
+            return 0
+        return self.store.count(self.series, part)
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFacts:
+    """A market with what is known of each of its series. `start` is where its stored history begins."""
+
+    market: Market
+    series: dict[Interval, Knowledge]
+    start: datetime | None
+
+    @property
+    def starts_at_first_trade(self) -> bool:
+        """False where the start is only the first stored slot, and trades may have come before it."""
+        return self.market.first_trade is not None
+
+
+def know(markets: Iterable[Market], store: CandleStore) -> dict[str, MarketFacts]:
+    """Everything state knows of every interval of `markets`, by altname. The number of queries does not grow with them."""
+    listed = list(markets)
+    by_pk = {market.pk: market for market in listed}
+    days: dict[tuple[int, int], TradedDays] = {
+        (row.market_id, row.interval_minutes): row for row in TradedDays.objects.filter(market__in=by_pk)
+    }
+    keys = [(pk, int(interval)) for pk in by_pk for interval in Interval]
+    coverage = DataCoverageRange.objects.of_series(keys)
+    facts: dict[str, MarketFacts] = {}
+    for market in listed:
+        known: dict[Interval, Knowledge] = {}
+        firsts: dict[Interval, datetime] = {}
+        for interval in Interval:
+            row = days.get((market.pk, int(interval)))
+            slots = StoredSlots.of(series_of(market, interval), store, row)
+            known[interval] = Knowledge(interval, market.life, coverage[market.pk, int(interval)], slots)
+            if row is not None:
+                firsts[interval] = row.first_slot
+        facts[market.altname] = MarketFacts(market, known, market.first_trade or earliest_slot(firsts))
+    return facts

@@ -1,0 +1,97 @@
+"""Assets and markets: loaded from the shipped tables, chosen by tier or name, added when a file brings a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from django.db import transaction
+
+from chandlery.errors import UsageError
+from chandlery.exchanges.base import Category, Listing, Tier
+from chandlery.exchanges.kraken.names import classify, load_listings, resolve
+from chandlery.exchanges.kraken.tiers import TierTable, load_tiers
+from chandlery.models import Asset, Market
+from chandlery.pipeline.request import Selection
+
+
+class NothingSelected(UsageError):
+    """No market matches {what}; {hint}."""
+
+
+def ensure_markets(tiers_file: Path | None) -> None:
+    """Fill the tables of a new database with the shipped names and tiers; an existing one is left as it is."""
+    if not Market.objects.exists():
+        with transaction.atomic():
+            add_listings(load_listings().values(), load_tiers(tiers_file))
+
+
+def add_listings(listings: Iterable[Listing], tiers: TierTable) -> None:
+    """Add markets, with their assets, that are not there yet."""
+    wanted = list(listings)
+    tickers = {ticker for listing in wanted for ticker in (listing.base, listing.quote)}
+    Asset.objects.bulk_create(
+        (Asset(ticker=t, category=tiers.category(t), tier=tiers.tier(t)) for t in sorted(tickers)), ignore_conflicts=True
+    )
+    assets = {asset.ticker: asset for asset in Asset.objects.filter(ticker__in=tickers)}
+    Market.objects.bulk_create(
+        (
+            Market(altname=x.altname, wsname=x.wsname, base=assets[x.base], quote=assets[x.quote], status=x.status)
+            for x in wanted
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def apply_tiers(tiers: TierTable) -> int:
+    """Set category and tier of every asset as the table says; how many changed."""
+    changed = []
+    for asset in Asset.objects.all():
+        wanted = (tiers.category(asset.ticker), tiers.tier(asset.ticker))
+        if (asset.category, asset.tier) != wanted:
+            asset.category, asset.tier = wanted
+            changed.append(asset)
+    Asset.objects.bulk_update(changed, ["category", "tier"])
+    return len(changed)
+
+
+def register(altnames: Collection[str], tiers: TierTable) -> dict[str, Market]:
+    """The markets of these file names; those in no table are classified where that is certain, else left unclassified."""
+    known = {market.altname: market for market in Market.objects.filter(altname__in=altnames).select_related("base", "quote")}
+    listings = load_listings()
+    for altname in sorted(set(altnames) - known.keys()):
+        split = classify(altname, listings)
+        if split is None:
+            known[altname] = Market.objects.create(altname=altname)
+        else:
+            add_listings([Listing(altname, "", split.base, split.quote, "")], tiers)
+            known[altname] = Market.objects.select_related("base", "quote").get(altname=altname)
+    return known
+
+
+def select(selection: Selection) -> list[Market]:
+    """The markets asked for, sorted by name. Raises UnknownMarket, NothingSelected.
+
+    The last tier takes in unclassified markets, which files brought: nobody knows a better place for them.
+    """
+    if selection.markets:
+        chosen = [_named(name) for name in selection.markets]
+    else:
+        chosen = list(
+            Market.objects.select_related("base", "quote").filter(
+                base__tier__in=selection.tiers, base__category=Category.CRYPTO, quote__ticker__in=selection.quotes
+            )
+        )
+        if Tier.TIER4 in selection.tiers:
+            chosen += Market.objects.filter(base__isnull=True)
+        if not chosen:
+            raise NothingSelected(
+                what=f"{selection.title} quoted in {', '.join(selection.quotes)}", hint="try --quotes USD,EUR or --markets"
+            )
+    return sorted({market.altname: market for market in chosen}.values(), key=lambda market: market.altname)
+
+
+def _named(name: str) -> Market:
+    markets = Market.objects.select_related("base", "quote")
+    stored = markets.filter(altname__iexact=name).first()
+    return stored if stored is not None else markets.get(altname=resolve(name).altname)

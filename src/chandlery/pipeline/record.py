@@ -1,0 +1,136 @@
+"""Record: what a worker did becomes state, in one transaction, and only after the store has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+
+from chandlery.candles.evidence import Evidence
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import RangeSet
+from chandlery.errors import ChandleryError
+from chandlery.exchanges.kraken.archive import ArchiveSource
+from chandlery.exchanges.kraken.archive_claims import claim_of
+from chandlery.models import (
+    ArchiveRelease,
+    DataCoverageRange,
+    FileIngestionRecord,
+    FileStatus,
+    IngestionJob,
+    Market,
+    TradedDays,
+)
+from chandlery.pipeline.fill import DeriveResult
+from chandlery.pipeline.ingest import IngestResult
+from chandlery.pipeline.knowledge import StoredSlots, series_of
+from chandlery.stores.base import CandleStore, Written
+
+
+def record_file(
+    result: IngestResult, job: IngestionJob, market: Market, release: ArchiveRelease | None, store: CandleStore,
+    started: datetime, now: datetime,
+) -> FileIngestionRecord:
+    """File, traded days, coverage and the job's progress, together."""
+    task = result.task
+    with transaction.atomic():
+        row = FileIngestionRecord.objects.filter(file_path=task.member.label, signature=task.member.signature).first()
+        row = row or FileIngestionRecord(file_path=task.member.label, signature=task.member.signature)
+        row.job, row.release, row.market = job, release, market
+        row.file_name, row.file_size_bytes = task.member.name, task.member.size
+        row.interval_minutes = int(task.series.interval)
+        row.file_hash, row.rank = result.sha256, result.rank
+        row.started_at, row.completed_at, row.error_message = started, now, result.error
+        if result.error:
+            row.status = FileStatus.FAILED
+        elif result.written is None:
+            _copy_of_known(row, result)
+        else:
+            _read(row, result, result.written)
+        row.save()
+        FileIngestionRecord.objects.filter(file_path=row.file_path, status=FileStatus.FAILED).exclude(pk=row.pk).delete()
+        if row.date_range_start is not None and row.date_range_end is not None:
+            last = row.date_range_end - task.series.interval.delta
+            answers = claim_of(task.period, task.series.interval, row.date_range_start, last).answers
+            record_answers(market, task.series.interval, answers, result.written, store, now, row.date_range_start, last)
+        _advance(job, row)
+    return row
+
+
+def _read(row: FileIngestionRecord, result: IngestResult, written: Written) -> None:
+    assert result.first is not None and result.last is not None, "the reader refuses empty files"
+    row.status = FileStatus.COMPLETED
+    row.records_count = result.rows
+    row.conflicting_records, row.first_conflict = written.conflicting, written.first_conflict
+    row.date_range_start = result.first
+    row.date_range_end = result.last + result.task.series.interval.delta
+
+
+def _copy_of_known(row: FileIngestionRecord, result: IngestResult) -> None:
+    """The content is in the store from another file: its rows are spared, what it claims is not."""
+    twin = FileIngestionRecord.objects.filter(
+        market=row.market, interval_minutes=row.interval_minutes, file_hash=result.sha256, status=FileStatus.COMPLETED
+    ).first()
+    row.status = FileStatus.SKIPPED
+    if twin is not None:
+        row.records_count = twin.records_count
+        row.date_range_start, row.date_range_end = twin.date_range_start, twin.date_range_end
+
+
+def _advance(job: IngestionJob, row: FileIngestionRecord) -> None:
+    counted = {
+        FileStatus.COMPLETED: {"files_ingested": F("files_ingested") + 1, "records_ingested": F("records_ingested") + row.records_count},
+        FileStatus.SKIPPED: {"files_skipped": F("files_skipped") + 1},
+        FileStatus.FAILED: {"files_failed": F("files_failed") + 1},
+    }
+    IngestionJob.objects.filter(pk=job.pk).update(**counted[FileStatus(row.status)])
+
+
+def record_answers(
+    market: Market, interval: Interval, answers: Mapping[Evidence, RangeSet], written: Written | None, store: CandleStore,
+    now: datetime, first: datetime | None, last: datetime | None,
+) -> None:
+    """Traded days and coverage of one series, inside the caller's transaction. `first` and `last`: opens of its candles."""
+    days = TradedDays.objects.filter(market=market, interval_minutes=int(interval)).first()
+    if written is not None and written.days and first is not None and last is not None:
+        if days is None:
+            days = TradedDays(
+                market=market, interval_minutes=int(interval), first_day=first.date(), packed=b"", first_slot=first, last_slot=last
+            )
+        days.put(((piece.first_day, piece.counts) for piece in written.days), first, last)
+        days.save()
+    slots = StoredSlots.of(series_of(market, interval), store, days)
+    DataCoverageRange.objects.extend(market, int(interval), answers, slots, now)
+
+
+def record_derived(result: DeriveResult, job: IngestionJob, market: Market, store: CandleStore, now: datetime) -> None:
+    """Derived candles, their coverage and the job's progress, together."""
+    with transaction.atomic():
+        interval = result.task.derivation.series.interval
+        record_answers(market, interval, result.answers, result.written, store, now, result.first, result.last)
+        IngestionJob.objects.filter(pk=job.pk).update(candles_derived=F("candles_derived") + result.candles)
+
+
+def record_problems(sources: Iterable[ArchiveSource], job: IngestionJob, now: datetime) -> list[tuple[str, str]]:
+    """Sources and members that cannot be opened: failed files, each with its line."""
+    failures: list[tuple[str, str]] = []
+    for source in sources:
+        for problem in source.problems:
+            path = str(problem.facts.get("path", source.path))
+            record_failure(job, path, source.signature, problem, now)
+            failures.append((path, str(problem)))
+    return failures
+
+
+def record_failure(job: IngestionJob, path: str, signature: str, problem: ChandleryError, now: datetime) -> None:
+    with transaction.atomic():
+        FileIngestionRecord.objects.update_or_create(
+            file_path=path, signature=signature,
+            defaults={
+                "job": job, "file_name": path.rsplit("/", 1)[-1][:200], "file_size_bytes": 0, "status": FileStatus.FAILED,
+                "error_message": str(problem), "started_at": now, "completed_at": now,
+            },
+        )
+        IngestionJob.objects.filter(pk=job.pk).update(files_failed=F("files_failed") + 1)

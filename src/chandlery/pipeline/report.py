@@ -1,0 +1,73 @@
+"""Report: what do I have of a selection? From state, as data for every rendering."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from chandlery.candles.gap import gaps_of
+from chandlery.candles.interval import Interval
+from chandlery.candles.verdict import Tally, judge
+from chandlery.models import GapRecord, GapStatus, Market
+from chandlery.pipeline.detect import OPEN
+from chandlery.pipeline.knowledge import MarketFacts, know
+from chandlery.pipeline.request import Selection
+from chandlery.reporting.completeness import (
+    CompletenessReport,
+    GapEntry,
+    SeriesEntry,
+    gap_entry,
+    remedy_for_nothing_known,
+)
+from chandlery.stores.base import CandleStore
+
+
+def report(selection: Selection, markets: Sequence[Market], store: CandleStore, now: datetime) -> CompletenessReport:
+    """The verdicts of every series of the selection, counted, with its gaps."""
+    facts = know(markets, store)
+    statuses = _statuses(markets)
+    entries = [
+        _entry(facts[market.altname], interval, selection, statuses, now)
+        for market in markets
+        for interval in selection.intervals
+    ]
+    return CompletenessReport(
+        title=selection.title,
+        intervals=selection.intervals,
+        series=tuple(entries),
+        now=now,
+        start_was_asked=selection.start is not None,
+        unclassified=tuple(market.altname for market in markets if market.base is None),
+        tiers=selection.tiers,
+        quotes=selection.quotes,
+    )
+
+
+Statuses = dict[tuple[int, int], list[GapRecord]]
+
+
+def _statuses(markets: Sequence[Market]) -> Statuses:
+    found: Statuses = defaultdict(list)
+    for row in GapRecord.objects.filter(market__in=markets, status__in=OPEN):
+        found[row.market_id, row.interval_minutes].append(row)
+    return found
+
+
+def _entry(facts: MarketFacts, interval: Interval, selection: Selection, statuses: Statuses, now: datetime) -> SeriesEntry:
+    market = facts.market
+    within = selection.wanted(interval, facts.start, now)
+    asset = market.base.ticker if market.base else market.altname
+    if within is None:
+        nothing = remedy_for_nothing_known(market.altname, interval)
+        return SeriesEntry(market.altname, market.pair, asset, interval, None, Tally(), remedy=nothing)
+    judged = judge(facts.series[interval], within)
+    rows = statuses.get((market.pk, int(interval)), [])
+    gaps: list[GapEntry] = []
+    for gap in gaps_of(judged, interval):
+        row = next((row for row in rows if row.range.overlaps(gap.range)), None)
+        gaps.append(gap_entry(market.altname, gap, now, row.status if row else GapStatus.DETECTED))
+    return SeriesEntry(
+        market.altname, market.pair, asset, interval, within, judged.tally, tuple(gaps),
+        first_trade_known=facts.starts_at_first_trade,
+    )

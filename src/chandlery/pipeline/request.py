@@ -1,0 +1,61 @@
+"""What a user asks for, as values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import TimeRange
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which series and dates. Tiers are narrowed by `quotes`; named markets are not. Dates: [start, end) UTC, None = open."""
+
+    intervals: tuple[Interval, ...]
+    tiers: tuple[str, ...] = ()
+    markets: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ("USD",)
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def title(self) -> str:
+        """TIER1, or TIER1+TIER2, or the markets."""
+        return "+".join(self.tiers) if self.tiers else ", ".join(self.markets)
+
+    def wanted(self, interval: Interval, first: datetime | None, now: datetime) -> TimeRange | None:
+        """The closed slots asked for, of a market whose history begins at `first`; None where there is none.
+
+        Without a start date it begins at `first`; without an end date it ends with the last closed slot.
+        """
+        start = self.start if self.start is not None else first
+        if start is None:
+            return None
+        end = interval.floor(now) if self.end is None else min(self.end, interval.floor(now))
+        return TimeRange.maybe(interval.floor(start), interval.floor(end))
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRequest:
+    """One run of the main command."""
+
+    selection: Selection
+    sources: tuple[Path, ...]
+    complete: bool = False
+    stop_on_error: bool = False
+    api_backfill: bool = True
+    auto_gap_fill: bool = True
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run stands in: the store, the folder that relative paths start from, and the clock."""
+
+    store_url: str
+    home: Path
+    clock: Clock

@@ -1,0 +1,120 @@
+"""Planning is a function of values: what to read, what to derive, what stays open."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from chandlery.candles.evidence import Coverage, Evidence, Source
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.candles.verdict import Life
+from chandlery.exchanges.kraken.archive import Member
+from chandlery.exchanges.kraken.archive_claims import Period
+from chandlery.pipeline.plan import ALL_TIME, FileOnHand, Plan, Wanted, plan
+from tests.candles.builders import at, between
+
+CSV = Evidence(Source.CSV)
+YEAR = between("2023-01-01", "2024-01-01")
+
+
+@dataclass(frozen=True)
+class FakeMember:
+    """As much of a member as a plan looks at."""
+
+    label: str
+    size: int = 1000
+
+
+def series(minutes: int) -> Series:
+    return Series("kraken", "XBTUSD", Interval(minutes))
+
+
+def quarter(minutes: int, number: int, *, unchanged: bool = False, size: int = 1000) -> FileOnHand:
+    bounds = ["2023-01-01", "2023-04-01", "2023-07-01", "2023-10-01", "2024-01-01"]
+    span = between(bounds[number - 1], bounds[number])
+    member = cast(Member, FakeMember(f"Q{number}:XBTUSD_{minutes}.csv", size))
+    return FileOnHand(series(minutes), member, Period(span.start, span.end, complete=False), "", unchanged, span)
+
+
+def loose(minutes: int, expected: TimeRange = ALL_TIME) -> FileOnHand:
+    member = cast(Member, FakeMember(f"XBTUSD_{minutes}.csv"))
+    return FileOnHand(series(minutes), member, None, "", expected=expected)
+
+
+def made(
+    wanted: TimeRange | None, minutes: int, files: list[FileOnHand], coverage: dict[Series, Coverage] | None = None, *,
+    derive: bool = True, done: tuple[str, ...] = (), life: Life | None = None,
+) -> Plan:
+    want = Wanted(wanted, life or Life())
+    return plan({series(minutes): want}, coverage or {}, files, derive=derive, done=done)
+
+
+def labels(found: Plan) -> list[str]:
+    return [file.member.label for file in found.files]
+
+
+def test_files_of_the_wanted_series_are_read_largest_first() -> None:
+    found = made(YEAR, 60, [quarter(60, 1), quarter(60, 2, size=5000), quarter(1440, 1)])
+    assert labels(found) == ["Q2:XBTUSD_60.csv", "Q1:XBTUSD_60.csv"]
+    assert found.open[series(60)] == RangeSet([between("2023-07-01", "2024-01-01")])
+
+
+def test_a_release_outside_the_wanted_dates_is_left_alone() -> None:
+    assert labels(made(between("2023-05-01", "2023-06-01"), 60, [quarter(60, n) for n in (1, 2, 3)])) == ["Q2:XBTUSD_60.csv"]
+
+
+def test_an_unchanged_file_is_not_read_again() -> None:
+    found = made(YEAR, 60, [quarter(60, 1, unchanged=True), quarter(60, 2)])
+    assert labels(found) == ["Q2:XBTUSD_60.csv"]
+    assert [file.member.label for file in found.unchanged] == ["Q1:XBTUSD_60.csv"]
+
+
+def test_what_no_file_has_is_derived_from_the_widest_finer_series() -> None:
+    found = made(YEAR, 720, [quarter(60, n) for n in (1, 2, 3, 4)] + [quarter(240, 1), quarter(1, 1)])
+    assert [(d.finer, d.ranges) for d in found.derivations] == [
+        (Interval.M240, RangeSet([between("2023-01-01", "2023-04-01")])),
+        (Interval.M60, RangeSet([between("2023-04-01", "2024-01-01")])),
+    ]
+    assert "Q1:XBTUSD_1.csv" not in labels(found)
+    assert not found.open[series(720)]
+
+
+def test_stored_finer_candles_serve_without_a_file() -> None:
+    found = made(YEAR, 1440, [], {series(60): {CSV: RangeSet([between("2023-02-01 05:00", "2023-03-01")])}})
+    [derivation] = found.derivations
+    assert derivation.ranges == RangeSet([between("2023-02-02", "2023-03-01")])
+    assert found.files == ()
+
+
+def test_without_deriving_no_finer_file_is_read() -> None:
+    found = made(YEAR, 720, [quarter(60, 1)], derive=False)
+    assert (found.files, found.derivations) == ((), ())
+    assert found.open[series(720)] == RangeSet([YEAR])
+
+
+def test_what_is_answered_already_is_not_open() -> None:
+    found = made(YEAR, 60, [], {series(60): {CSV: RangeSet([between("2023-03-01", "2024-01-01")])}})
+    assert found.open[series(60)] == RangeSet([between("2023-01-01", "2023-03-01")])
+
+
+def test_unlisted_time_is_not_open() -> None:
+    found = made(YEAR, 60, [], life=Life(first_trade=at("2023-11-01 07:00")))
+    assert found.open[series(60)] == RangeSet([between("2023-11-01 07:00", "2024-01-01")])
+
+
+def test_a_series_of_which_nothing_is_known_has_its_files_read() -> None:
+    assert labels(made(None, 60, [loose(60)])) == ["XBTUSD_60.csv"]
+
+
+def test_a_series_of_which_nothing_is_known_and_no_file_is_there_reads_a_finer_one() -> None:
+    assert labels(made(None, 720, [loose(60), loose(15)])) == ["XBTUSD_60.csv"]
+
+
+def test_a_file_that_failed_in_this_run_is_not_tried_again() -> None:
+    assert made(YEAR, 60, [quarter(60, 1)], done=("Q1:XBTUSD_60.csv",)).files == ()
+
+
+def test_the_plan_after_everything_is_in_holds_nothing_to_do() -> None:
+    coverage: dict[Series, Coverage] = {series(60): {CSV: RangeSet([YEAR])}}
+    found = made(YEAR, 60, [quarter(60, n, unchanged=True) for n in (1, 2, 3, 4)], coverage)
+    assert (found.files, found.derivations, found.open[series(60)]) == ((), (), RangeSet())
