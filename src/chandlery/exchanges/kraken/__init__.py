@@ -1,0 +1,1 @@
+"""Kraken: its markets, its archives, and later its live answers."""
