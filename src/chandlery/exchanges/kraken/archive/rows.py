@@ -38,8 +38,8 @@ class MemberReader:
     def __init__(self, member: Member, block_bytes: int) -> None:
         self.member = member
         self.rows = 0
-        self.first: datetime | None = None  # open of the first slot
-        self.last: datetime | None = None  # open of the last slot
+        self.first: datetime | None = None  # open of the first slot, UTC
+        self.last: datetime | None = None  # open of the last slot, UTC
         self.sha256: str | None = None  # of the uncompressed content; None until the last frame has been taken
         self._pieces = member.content.pieces()
         self._block_bytes = block_bytes
@@ -65,7 +65,9 @@ class MemberReader:
             opens = candles["timestamp"]
             after = int(opens.to_physical()[-1]) // 1_000_000
             self.rows += candles.height
-            self.first, self.last = self.first or opens[0], opens[-1]
+            # polars answers in a zone of its own making, although it is UTC.
+            self.first = self.first or opens[0].replace(tzinfo=UTC)
+            self.last = opens[-1].replace(tzinfo=UTC)
             yield candles
         if self.rows == 0:
             raise EmptyMember(path=self.member.label)
