@@ -1,0 +1,80 @@
+"""Two lakes, or a lake and a folder of CSVs, side by side."""
+
+import json
+from typing import Any
+
+from django.core.management.base import CommandParser
+from rich.table import Table
+
+from chandlery.candles.compare import Comparison
+from chandlery.candles.series import Series
+from chandlery.errors import UsageError
+from chandlery.management.arguments import names
+from chandlery.management.base import ChandleryCommand, as_text, surroundings
+from chandlery.pipeline.compare import compare_all, other_side
+from chandlery.stores import open_store
+
+
+class NoStore(UsageError):
+    """CANDLE_STORE {url} holds no candles; ingest some first, or point it elsewhere"""
+
+
+class Command(ChandleryCommand):
+    help = (
+        "Compare the candle store with another store, or with archives or CSV files, series by series: equal, different, "
+        "only here, only there. Exit status 0 if nothing differs, 1 if something does."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--with", dest="other", required=True, metavar="STORE_OR_PATH",
+            help="parquet:FOLDER or the folder of a lake; or a folder, ZIP or CSV of Kraken rows",
+        )
+        parser.add_argument("--markets", nargs="+", default=[], metavar="NAME", help="only these markets")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        around = surroundings()
+        here = open_store(around.store_url, around.home)
+        if here.identity() is None:
+            raise NoStore(url=around.store_url)
+        there = other_side(options["other"], around.home)
+        wanted = {name.upper() for name in names(options["markets"])}
+        found = [(s, c) for s, c in compare_all(here, there) if not wanted or s.market in wanted]
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_json(found), indent=2))
+        else:
+            self.stdout.write(as_text(_table(found)))
+            total = sum((c for _, c in found), Comparison())
+            self.stdout.write("Identical." if total.identical else "They differ.")
+        self.leave(0 if all(c.identical for _, c in found) else 1)
+
+
+def _as_json(found: list[tuple[Series, Comparison]]) -> dict[str, Any]:
+    return {
+        "series": [
+            {
+                "market": series.market,
+                "interval_minutes": int(series.interval),
+                "equal": c.equal,
+                "different": c.different,
+                "only_here": c.only_here,
+                "only_there": c.only_there,
+                "first_difference": c.first_difference.isoformat().replace("+00:00", "Z") if c.first_difference else None,
+            }
+            for series, c in found
+        ],
+        "identical": all(c.identical for _, c in found),
+    }
+
+
+def _table(found: list[tuple[Series, Comparison]]) -> Table:
+    table = Table("Market", "Interval")
+    for name in ("Equal", "Different", "Only here", "Only there"):
+        table.add_column(name, justify="right")
+    table.add_column("First difference (UTC)")
+    for series, c in found:
+        first = f"{c.first_difference:%Y-%m-%d %H:%M}" if c.first_difference else ""
+        figures = (f"{n:,}" for n in (c.equal, c.different, c.only_here, c.only_there))
+        table.add_row(series.market, f"{int(series.interval)}m", *figures, first)
+    return table

@@ -1,0 +1,61 @@
+"""Read the store and the files anew: the repair when state and store do not speak of the same candles."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+
+from chandlery.management.arguments import sources_of
+from chandlery.management.base import ChandleryCommand, surroundings, tiers
+from chandlery.management.listeners import listener_for
+from chandlery.models import IngestionJob
+from chandlery.pipeline.events import JobEnded
+from chandlery.pipeline.rebuild import forget, index_store, refill_requests
+from chandlery.pipeline.job import run_job
+from chandlery.pipeline.workers import worker_pool
+
+
+class Command(ChandleryCommand):
+    help = (
+        "Forget what the database says of files, coverage and gaps, count the candles that CANDLE_STORE holds, and read "
+        "the archives anew. Candles, archives, jobs and tiers stay as they are."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--source", action="append", default=[], metavar="PATH",
+            help="where the archives are; repeatable (default: the sources of earlier jobs, and ARCHIVE_DIR)",
+        )
+        parser.add_argument("--workers", type=int, default=settings.WORKERS, metavar="N", help="processes that read files")
+        parser.add_argument("-y", "--yes", action="store_true", help="accepted for symmetry; nothing is asked")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.prepare_state()
+        around = surroundings()
+        sources = _sources(options["source"])
+        for path in sources:
+            if not path.exists():
+                self.stderr.write(f"Not there any more: {path}; what only it answered stays open.")
+        series = forget(around)
+        counted = index_store(around, tiers())
+        self.stdout.write(f"Counted {counted.candles:,} candles in {counted.series} series of {around.store_url}.")
+        failed = 0
+        there = tuple(path for path in sources if path.exists())
+        with worker_pool(options["workers"]) as executor, listener_for(self.stdout, options["verbosity"]) as listen:
+            for request in refill_requests(series | counted.found, there, max(1, options["workers"])):
+                for event in run_job(request, around, executor, tiers()):
+                    listen(event)
+                    if isinstance(event, JobEnded):
+                        failed += event.files_failed
+        self.stdout.write(f"State rebuilt. See: {settings.PROGRAM} report_completeness --tier ALL")
+        self.leave(1 if failed else 0)
+
+
+def _sources(named: list[str]) -> list[Path]:
+    if named:
+        return [Path(item) for item in named]
+    recorded = IngestionJob.objects.order_by("created_at").values_list("csv_source_dir", flat=True)
+    earlier = [Path(item) for line in recorded for item in line.split(os.pathsep) if item]
+    return list(dict.fromkeys([*earlier, *sources_of([])]))

@@ -1,0 +1,220 @@
+"""A run on a terminal: a box, six steps, live bars with rate and time left, failures as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, assert_never
+
+from rich.console import Console
+from rich.text import Text
+
+from chandlery.management.bars import FileBar, SeriesBar
+from chandlery.management.plan_text import derivation_text, open_text, plan_lines
+from chandlery.management.step_text import (
+    ended_text,
+    failure_text,
+    files_text,
+    filled_text,
+    gaps_text,
+    source_text,
+    step_title,
+)
+from chandlery.pipeline.events import (
+    Event,
+    FileDone,
+    FilesDone,
+    FilesStarted,
+    FillDone,
+    FillStarted,
+    GapsFound,
+    JobEnded,
+    JobStarted,
+    Planned,
+    SeriesFilled,
+    SourcesFound,
+)
+from chandlery.reporting.progress import size_text
+from chandlery.reporting.wording import box, listed, plain, plural, width_of, widths, wrapped
+
+MOST_SOURCES = 10
+MOST_PROBLEMS = 20
+MOST_NAMES = 6
+GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
+
+
+class TerminalListener:
+    """Verbosity as Django has it: 0 errors only, 1 the steps, 2 each file and series, 3 the plan in full."""
+
+    def __init__(self, console: Console, verbosity: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._verbosity = verbosity
+        self._clock = clock
+        self._bar: FileBar | SeriesBar | None = None
+        self._in_step = 0
+        self._conflicting = 0
+        self._told: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_bar()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case JobStarted():
+                self._job_started(event)
+            case SourcesFound():
+                self._sources(event)
+            case Planned():
+                self._planned(event)
+            case FilesStarted():
+                self._files_started(event)
+            case FileDone():
+                self._file_done(event)
+            case FilesDone():
+                self._files_done(event)
+            case GapsFound():
+                self._step(4, "Gaps")
+                self._say(f"  Found {gaps_text(event)}", style=WARN if event.gaps else GOOD)
+            case FillStarted():
+                self._fill_started(event)
+            case SeriesFilled():
+                self._series_filled(event)
+            case FillDone():
+                self._stop_bar()
+                self._step(5, "Fill")
+                self._say(f"  ✓ {filled_text(event)}", style=GOOD)
+            case JobEnded():
+                self._ended(event)
+            case _:
+                assert_never(event)
+
+    def _job_started(self, event: JobStarted) -> None:
+        names = listed(event.title.split(", "), MOST_NAMES)
+        markets = f"Markets: {event.markets:,}"
+        lines = [f"{names} Ingestion", f"Intervals: {widths(event.intervals)}", markets, f"Job: {event.job_id}"]
+        if self._verbosity:
+            self._print(box(lines, self._console.width), "cyan")
+
+    def _sources(self, found: SourcesFound) -> None:
+        self._step(1, "Sources")
+        if not found.sources:
+            looked = ", ".join(plain(str(path)) for path in found.looked_at)
+            self._say(f"  No archive found{f' in {looked}' if looked else '; name one with --source'}", style=WARN)
+        shown = len(found.sources) if self._verbosity > 1 else MOST_SOURCES
+        for source in found.sources[:shown]:
+            self._say(f"  ✓ {source_text(source)}")
+        if len(found.sources) > shown:
+            self._say(f"  … and {plural(len(found.sources) - shown, 'more source')}")
+        if found.unclassified:
+            names = listed(found.unclassified, MOST_NAMES)
+            self._say(f"  ! In no table of names, imported as unclassified: {names}", style=WARN)
+        self._told.update(found.problems)
+        for problem in found.problems[:MOST_PROBLEMS]:
+            self._say(f"  ✗ {plain(problem)}", at=0, style=BAD)
+        if len(found.problems) > MOST_PROBLEMS:
+            self._say(f"  … and {plural(len(found.problems) - MOST_PROBLEMS, 'more problem')}", at=0, style=BAD)
+
+    def _planned(self, made: Planned) -> None:
+        self._step(2, "Plan")
+        for line in plan_lines(made, self._console.width - 2):
+            self._say(f"  {line}" if line else "")
+        for derivation in made.derivations:
+            self._say(f"  → {derivation_text(derivation)}", at=3)
+        for part in made.open:
+            self._say(f"  ○ {open_text(part)}", at=3)
+
+    def _files_started(self, event: FilesStarted) -> None:
+        self._step(3, "CSV")
+        self._say(f"  {plural(event.files, 'file')}, {size_text(event.size)}")
+        if not isinstance(self._bar, FileBar):
+            self._start_bar(FileBar(self._console, self._clock))
+        if isinstance(self._bar, FileBar):
+            self._bar.expect(event.files, event.size)
+
+    def _file_done(self, event: FileDone) -> None:
+        self._conflicting += event.conflicting
+        if event.outcome == "FAILED":
+            self._told.add(event.error)
+            self._say(f"  ✗ {failure_text(event.label, event.error)}", at=0, style=BAD)
+        elif event.outcome == "SKIPPED":
+            self._say(f"  = {plain(event.label)}: its content is known", at=2)
+        else:
+            new = f"{plural(event.rows, 'row')}, {event.inserted:,} new, {event.replaced:,} replaced"
+            self._say(f"  ✓ {plain(event.label)}: {new}", at=2)
+        if isinstance(self._bar, FileBar):
+            self._bar.advance(event.size, event.rows, event.current)
+
+    def _files_done(self, event: FilesDone) -> None:
+        self._stop_bar()
+        self._step(3, "CSV")
+        mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
+        self._say(f"  {mark} {files_text(event)}", style=style)
+        if self._conflicting:
+            rows = plural(self._conflicting, "row")
+            self._say(
+                f"  ! {rows} differ from another source; the stronger one stands, and the difference is on record",
+                style=WARN,
+            )
+
+    def _fill_started(self, event: FillStarted) -> None:
+        self._step(5, "Fill")
+        if event.skipped:
+            self._say(f"  Skipped: {plain(event.skipped)}")
+            return
+        if not isinstance(self._bar, SeriesBar):
+            self._start_bar(SeriesBar(self._console, self._clock))
+        if isinstance(self._bar, SeriesBar):
+            self._bar.expect(event.series)
+
+    def _series_filled(self, event: SeriesFilled) -> None:
+        name = f"{plain(event.market)} {width_of(event.interval)}"
+        candles = f"{plural(event.candles, 'candle')} for {plural(event.slots, 'slot')}"
+        self._say(f"  ✓ {name} from {width_of(event.finer)}: {candles}", at=2)
+        if isinstance(self._bar, SeriesBar):
+            self._bar.advance(event.candles, name)
+
+    def _ended(self, event: JobEnded) -> None:
+        self._stop_bar()
+        for label, error in event.failures:
+            if error not in self._told:
+                self._say(f"  ✗ {failure_text(label, error)}", at=0, style=BAD)
+        if event.status == "COMPLETED":
+            self._step(6, "Report")
+            self._say(f"  {ended_text(event)}", style=WARN if event.files_failed else GOOD)
+            self._say("")
+        else:
+            failed = event.status == "FAILED"
+            self._say(ended_text(event), at=0 if failed else 1, style=BAD if failed else WARN)
+
+    def _step(self, number: int, name: str) -> None:
+        """The heading of a step, once."""
+        if self._in_step != number:
+            self._in_step = number
+            self._say("")
+            self._say(step_title(number, name), style=HEAD)
+
+    def _start_bar(self, bar: FileBar | SeriesBar) -> None:
+        self._stop_bar()
+        if self._verbosity:
+            self._bar = bar
+            bar.start()
+
+    def _stop_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _say(self, text: str, at: int = 1, style: str = "") -> None:
+        """A line, where the verbosity is at least `at`; what it carries over stands under its text."""
+        if self._verbosity >= at:
+            self._print(wrapped(text, self._console.width, " " * 4), style)
+
+    def _print(self, lines: Sequence[str], style: str) -> None:
+        # As Text, never as markup: [names] of files are not ours to obey.
+        self._console.print(Text("\n".join(lines), style), soft_wrap=True)

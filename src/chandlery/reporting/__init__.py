@@ -1,0 +1,1 @@
+"""Completeness as data, then as terminal, CSV and JSON."""

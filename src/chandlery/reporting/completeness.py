@@ -1,0 +1,157 @@
+"""Completeness as data: what every rendering and the JSON answer are made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chandlery.candles.gap import Gap, split_at_window
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import TimeRange
+from chandlery.candles.verdict import Tally
+from chandlery.exchanges.kraken.window import PUBLISHED_AFTER, Quarter, ohlc_window, quarters_of
+
+#: A gap over more quarters than this is better fetched from the complete set than quarter by quarter.
+MANY_QUARTERS = 4
+COMPLETE_SET = "Kraken_OHLCVT.zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What would close a gap. `files` are in the short form (ETHUSD_60_2021Q1.csv), `archives` where each is found."""
+
+    action: str
+    files: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GapEntry:
+    """One gap as reported: `api_fillable` = wholly inside the API's window, `overflow` = its slots outside."""
+
+    gap: Gap
+    api_fillable: bool
+    overflow: int
+    remedy: Remedy
+    status: str = "DETECTED"
+
+    @property
+    def required_csv_file(self) -> str:
+        """The files to fetch, joined; empty where the API can answer."""
+        return ", ".join(self.remedy.files)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesEntry:
+    """One series. `range` is None where nothing is stored and no start was asked for: then nothing is known of it.
+
+    `first_trade_known` says whether what came before `range` is UNLISTED, or only unknown.
+    """
+
+    market: str
+    pair: str
+    asset: str
+    interval: Interval
+    range: TimeRange | None
+    tally: Tally
+    gaps: tuple[GapEntry, ...] = ()
+    first_trade_known: bool = False
+    remedy: Remedy | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.range is not None and self.tally.complete
+
+    @property
+    def completeness(self) -> float:
+        """From 0 to 1; 0 where nothing is known."""
+        return self.tally.completeness if self.range is not None else 0.0
+
+    @property
+    def density(self) -> float:
+        return self.tally.density if self.range is not None else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CompletenessReport:
+    """What is there of a selection. `title` is the tiers or markets; `start` and `end` half-open UTC, None where nothing is known."""
+
+    title: str
+    intervals: tuple[Interval, ...]
+    series: tuple[SeriesEntry, ...]
+    now: datetime
+    start_was_asked: bool = False
+    unclassified: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ()
+
+    @property
+    def start(self) -> datetime | None:
+        return min((s.range.start for s in self.series if s.range), default=None)
+
+    @property
+    def end(self) -> datetime | None:
+        return max((s.range.end for s in self.series if s.range), default=None)
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        return tuple(sorted({s.asset for s in self.series}))
+
+    @property
+    def complete_assets(self) -> tuple[str, ...]:
+        partial = {s.asset for s in self.series if not s.complete}
+        return tuple(asset for asset in self.assets if asset not in partial)
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.series) and all(s.complete for s in self.series)
+
+    @property
+    def tally(self) -> Tally:
+        return sum((s.tally for s in self.series), Tally())
+
+    def of(self, interval: Interval) -> tuple[SeriesEntry, ...]:
+        return tuple(s for s in self.series if s.interval == interval)
+
+
+def mean_completeness(series: Sequence[SeriesEntry]) -> float:
+    """The mean over series, each weighing the same; 0 for none."""
+    return sum(s.completeness for s in series) / len(series) if series else 0.0
+
+
+def gap_entry(market: str, gap: Gap, now: datetime, status: str = "DETECTED") -> GapEntry:
+    """What can be said of a gap at `now`: the API window is split off, the rest needs files."""
+    inside, outside = split_at_window(gap.range, ohlc_window(gap.interval, now))
+    overflow = outside.slots(gap.interval) if outside else 0
+    return GapEntry(gap, outside is None, overflow, remedy_for(market, gap.interval, inside, outside, now), status)
+
+
+def remedy_for(market: str, interval: Interval, inside: TimeRange | None, outside: TimeRange | None, now: datetime) -> Remedy:
+    """The cheapest way to close what lies inside the API's window and what lies outside."""
+    if outside is None:
+        return Remedy("inside Kraken's API window" if inside else "nothing to do")
+    quarters = quarters_of(outside)
+    if len(quarters) > MANY_QUARTERS:
+        files: tuple[str, ...] = (f"{market}_{int(interval)}.csv",)
+        archives: tuple[str, ...] = (COMPLETE_SET,)
+    else:
+        files = tuple(f"{market}_{int(interval)}_{quarter}.csv" for quarter in quarters)
+        archives = tuple(quarter.archive for quarter in quarters)
+    action = f"download {market}_{int(interval)}.csv in {_listed(archives)}" + _not_yet(quarters[-1], now)
+    if inside is not None:
+        action += f"; the API answers {inside.start:%Y-%m-%d %H:%M} onwards"
+    return Remedy(action, files, archives)
+
+
+def remedy_for_nothing_known(market: str, interval: Interval) -> Remedy:
+    """Where no file and no candle of a series was ever seen."""
+    name = f"{market}_{int(interval)}.csv"
+    return Remedy(f"download {name} in {COMPLETE_SET}", (name,), (COMPLETE_SET,))
+
+
+def _not_yet(quarter: Quarter, now: datetime) -> str:
+    early, late = (quarter.end + wait for wait in PUBLISHED_AFTER)
+    return f" (published 4 to 11 weeks after the quarter: {early:%Y-%m-%d} to {late:%Y-%m-%d})" if now < late else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
