@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -106,7 +106,7 @@ class GapRecordAdmin(Evidence):
     list_select_related = ("market",)
     search_fields = ("market__altname",)
     date_hierarchy = "gap_start"
-    actions: ClassVar[list[str]] = ["accept"]
+    actions = ("accept",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Actions need it; every field stays read-only.

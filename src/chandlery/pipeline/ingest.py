@@ -79,6 +79,7 @@ def _ingest(task: IngestTask) -> IngestResult:
             _append(writer, held, settled)
             held = block
         first, last = reader.first, reader.last
+        assert first is not None and last is not None and reader.sha256 is not None, "the reader refuses empty files"
         claim = claim_of(task.period, task.series.interval, first, last)
         _append(writer, held.head(-1), settled)
         _append(writer, held.tail(1), replace(settled, provisional=claim.provisional is not None))

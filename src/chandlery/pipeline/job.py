@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass, field
 
@@ -85,7 +85,7 @@ class Run:
 def run_job(
     request: IngestRequest, surroundings: Surroundings, executor: Executor, tiers: TierTable,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Iterator[events.Event]:
+) -> Generator[events.Event, None, None]:
     """Do it. A UsageError comes before there is a job; any other ChandleryError leaves the job FAILED."""
     store = bound_store(surroundings.store_url, surroundings.home, surroundings.clock())
     run = _prepare(request, surroundings, executor, tiers, should_stop, store)

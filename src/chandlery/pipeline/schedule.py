@@ -63,11 +63,11 @@ def known_hashes(files: Iterable[FileOnHand]) -> dict[tuple[Series, int], dict[s
     """
     sizes = {(file.series, file.member.size) for file in files}
     known: dict[tuple[Series, int], dict[str, str]] = defaultdict(dict)
-    rows = FileIngestionRecord.objects.filter(status=FileStatus.COMPLETED).values_list(
+    rows = FileIngestionRecord.objects.filter(status=FileStatus.COMPLETED, interval_minutes__isnull=False).values_list(
         "market__exchange", "market__altname", "interval_minutes", "file_size_bytes", "file_hash", "rank"
     )
     for exchange, altname, minutes, size, sha256, rank in rows.iterator():
-        key = (Series(exchange, altname, Interval(minutes)), size)
+        key = (Series(exchange, altname, Interval(minutes or 0)), size)
         if key in sizes:
             known[key][sha256] = max(rank, known[key].get(sha256, ""))
     return known

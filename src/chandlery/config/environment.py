@@ -1,0 +1,144 @@
+"""Settings as a user gives them, by the environment and by files in CHANDLERY_HOME: checked, as values."""
+
+import os
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from chandlery.candles.interval import Interval, UnknownInterval
+from chandlery.config.options import HOME, OPTIONS
+from chandlery.errors import UsageError
+
+SECRET_KEY_FILE = "secret_key"
+
+SQLITE = "django.db.backends.sqlite3"
+SQLITE_OPTIONS = {
+    # A transaction that reads and then writes would else be refused when another one wrote in between.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 30,
+    "init_command": (
+        "PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON"
+    ),
+}
+
+_DEFAULTS = {option.name: option.default for option in OPTIONS}
+
+
+class BadSetting(UsageError):
+    """The setting {name} is {value!r}; expected {expected}."""
+
+
+class NoPostgresDriver(UsageError):
+    """DATABASE_URL names a PostgreSQL server, but its driver is not installed: pip install 'chandlery[postgres]'"""
+
+
+def home_folder() -> Path:
+    """The folder in which data and settings live; it need not exist yet."""
+    if named := os.environ.get(HOME.name):
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("chandlery", appauthor=False)
+
+
+class Environment:
+    """What the environment says, and where it is silent, the files in `home`. The environment is left as it was."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._said = {**_said_in(home / "settings.env"), **_said_in(home / ".env"), **os.environ}
+
+    def text(self, name: str) -> str:
+        """The value given, else the default; empty where that is only told in words."""
+        return self._said.get(name, "").strip() or _DEFAULTS[name]
+
+    def path(self, name: str) -> Path | None:
+        """Relative ones start from `home`."""
+        value = self.text(name)
+        return self.home / Path(value).expanduser() if value else None
+
+    def flag(self, name: str) -> bool:
+        return self.text(name).lower() in environ.Env.BOOLEAN_TRUE_STRINGS
+
+    def positive(self, name: str, default: int) -> int:
+        value = self.text(name) or str(default)
+        if not value.isdecimal() or int(value) < 1:
+            raise BadSetting(name=name, value=value, expected="a whole number from 1 on")
+        return int(value)
+
+    def intervals(self, name: str) -> tuple[int, ...]:
+        value = self.text(name)
+        try:
+            return tuple(int(Interval.parse(part)) for part in value.split(","))
+        except UnknownInterval:
+            known = ", ".join(str(int(interval)) for interval in Interval)
+            raise BadSetting(name=name, value=value, expected=f"minutes out of {known}, joined by commas") from None
+
+    def moment(self, name: str) -> datetime | None:
+        """The time given, in UTC."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise BadSetting(name=name, value=value, expected="a time with its zone, such as 2026-01-31T12:00:00Z")
+        return moment.astimezone(UTC)
+
+    def database(self, name: str) -> dict[str, Any]:
+        """Django's description of the database that a URL names."""
+        url = self.text(name)
+        if url.partition("://")[0] not in {"sqlite", "postgres", "postgresql"}:
+            raise BadSetting(name=name, value=_without_password(url), expected="sqlite:///PATH or postgres://…")
+        described: dict[str, Any] = environ.Env.db_url_config(url)
+        if described["ENGINE"] != SQLITE:
+            if find_spec("psycopg") is None:
+                raise NoPostgresDriver
+            return described
+        if described["NAME"] != ":memory:":
+            described["NAME"] = str(self.home / Path(described["NAME"]).expanduser())
+        return {**described, "OPTIONS": {**described.get("OPTIONS", {}), **SQLITE_OPTIONS}}
+
+
+def processors() -> int:
+    """How many this process may use; in a container that can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def kept_secret(home: Path) -> str:
+    """The key in `home`, made when first asked for, readable by its owner alone."""
+    path = home / SECRET_KEY_FILE
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        draft = home / f".{SECRET_KEY_FILE}.{secrets.token_hex(8)}"
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text(secrets.token_urlsafe(48))
+        # Unlike a rename, a link never replaces the key that another process may just have made.
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def _said_in(path: Path) -> dict[str, str]:
+    """The settings in a file of NAME=value lines; none where there is no file."""
+    said: dict[str, str] = {}
+    if path.is_file():
+        # It would put what it reads into the environment of this process, and of all it starts.
+        reader: Any = type("SettingsFile", (environ.Env,), {"ENVIRON": said})
+        reader.read_env(path)
+    return said
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

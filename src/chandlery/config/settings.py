@@ -1,0 +1,87 @@
+"""Django's settings. What a user may set is listed in `options`; importing this makes no file and no folder."""
+
+import os
+
+from django.utils.functional import SimpleLazyObject
+
+from chandlery.config.environment import Environment, home_folder, kept_secret, processors
+
+# ------------------------------------------------------------------------------------------------ Chandlery's own
+
+CHANDLERY_HOME = home_folder()
+_env = Environment(CHANDLERY_HOME)
+
+CANDLE_STORE = _env.text("CANDLE_STORE")
+ARCHIVE_DIR = _env.path("ARCHIVE_DIR")
+DEFAULT_INTERVALS = _env.intervals("DEFAULT_INTERVALS")
+WORKERS = _env.positive("WORKERS", processors())
+TIERS_FILE = _env.path("TIERS_FILE")
+CLOCK = _env.moment("CLOCK")
+
+# How a person calls us, for messages that say what to run next; `chandlery` where there is no checkout.
+PROGRAM = os.environ.get("CHANDLERY_PROGRAM", "python manage.py")
+
+# -------------------------------------------------------------------------------------------------------- Django's
+
+DEBUG = _env.flag("DEBUG")
+# Only pages need it: it is read, or made, when a page first asks.
+SECRET_KEY = _env.text("SECRET_KEY") or SimpleLazyObject(lambda: kept_secret(CHANDLERY_HOME))
+ALLOWED_HOSTS = ["127.0.0.1", "[::1]", "localhost"]
+
+DATABASES = {"default": _env.database("DATABASE_URL")}
+MIGRATION_MODULES = {"chandlery": "chandlery.models.migrations"}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "chandlery",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "chandlery.config.urls"
+ASGI_APPLICATION = "chandlery.config.asgi.application"
+WSGI_APPLICATION = "chandlery.config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "static/"
+# Scripts and styles are served out of the installed packages: there is no `collectstatic` to forget.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True

@@ -1,0 +1,14 @@
+"""The pages of the project."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+admin.site.site_header = "Chandlery"
+admin.site.site_title = "Chandlery"
+admin.site.index_title = "What is known of markets, files, coverage and gaps"
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,167 @@
+"""One fictional market: what it is, and when and how often it trades. A pure function of (seed, market, minute).
+
+Minutes are whole minutes since the Unix epoch throughout the sandbox. `tape` says what each trade was.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from chandlery.candles.interval import EPOCH
+from chandlery.candles.timerange import TimeRange
+from chandlery.errors import ChandleryError
+from chandlery.sandbox.noise import WALK_LIMIT, Floats, Integers, key_of, uniform
+
+#: No minute has more trades, so that (minute, position) fits one counter.
+MOST_TRADES = 1000
+#: Lots in one coin: volumes have 8 decimals, and sums of whole lots are exact in any order.
+LOTS = 10**8
+
+_MINUTE = timedelta(minutes=1)
+#: The pace of each hour of the day, UTC: Asia's morning, a lull, Europe, then New York; 1.0 on average.
+_HOURS = np.array(
+    [0.8, 0.8, 0.75, 0.7, 0.65, 0.65, 0.7, 0.8, 0.95, 1.0, 1.0, 1.0, 1.1, 1.4, 1.65, 1.7, 1.6, 1.45, 1.2, 1.05, 0.95, 0.8, 0.7, 0.6]
+)  # fmt: skip
+#: Monday to Sunday.
+_DAYS = np.array([1.05, 1.05, 1.05, 1.05, 1.05, 0.9, 0.85])
+#: How much livelier than usual a spell can be: quarter hours within stretches of eight and a half hours.
+_BURSTS = np.array([0.4, 0.7, 1.0, 1.9])
+_SPELLS = (4, 9)  # as powers of two, in minutes
+#: The pace changes only every fourth minute, which divides hours and spells alike.
+_STEP = 4
+_YEAR = 366 * 1440
+
+
+class ImpossibleMarket(ChandleryError):
+    """Market {market} of the sandbox cannot be: {why}."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxMarket:
+    """What a market is. Names as on Kraken."""
+
+    altname: str  # "XBTUSD"
+    wsname: str  # "XBT/USD"
+    base: str  # "XXBT"
+    quote: str  # "ZUSD"
+    listed: datetime  # nothing trades before
+    delisted: datetime | None = None  # nothing trades from here on
+    price: float = 100.0  # the level about which it wanders, in quote currency
+    decimals: int = 2  # of a price: the tick is 10 to the power of -decimals
+    share: float = 0.9  # of the minutes trade at an average pace
+    depth: float = 2.0  # about so many more trades in a minute that trades
+    size: float = 1.0  # a usual trade, in base currency
+    volatility: float = 0.0004  # of a minute's move, relative
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ImpossibleMarket(market=self.altname, why=f"a share of {self.share} is not between 0 and 1")
+        if not 0 < self.volatility * WALK_LIMIT < 16:
+            raise ImpossibleMarket(market=self.altname, why=f"a volatility of {self.volatility} has no bounds")
+        if self.size * LOTS < 1 or self.price <= 0 or self.depth < 0:
+            raise ImpossibleMarket(market=self.altname, why="price and size must be above zero")
+        if self.delisted is not None and self.delisted <= self.listed:
+            raise ImpossibleMarket(market=self.altname, why="it is delisted before it is listed")
+
+    @property
+    def tick(self) -> float:
+        return 1 / 10**self.decimals
+
+    def listed_within(self, within: TimeRange) -> TimeRange | None:
+        """The part of `within` in which it is listed."""
+        return TimeRange.maybe(max(within.start, self.listed), min(within.end, self.delisted or within.end))
+
+
+@dataclass(frozen=True)
+class Book:
+    """A market under one seed, with what befell it: the argument of every function that tells its trades."""
+
+    market: SandboxMarket
+    seed: int
+    outages: tuple[TimeRange, ...] = ()  # nothing trades
+    revisions: tuple[TimeRange, ...] = ()  # each minute that traded had one more trade than first published
+
+    @cached_property
+    def keys(self) -> dict[str, int]:
+        """A stream of random numbers for each purpose."""
+        return {use: key_of(self.seed, self.market.altname, use) for use in ("pace", "minute", "path", "trade", "size")}
+
+
+def minute_of(moment: datetime) -> int:
+    """The minute that holds `moment`."""
+    return (moment - EPOCH) // _MINUTE
+
+
+def first_minute_from(moment: datetime) -> int:
+    """The first minute that opens at or after `moment`."""
+    return -((EPOCH - moment) // _MINUTE)
+
+
+def counts(book: Book, start: int, end: int) -> Integers:
+    """The number of trades in each of the minutes [start, end)."""
+    found = np.zeros(end - start, dtype=np.int64)
+    delisted = book.market.delisted
+    low = max(start, first_minute_from(book.market.listed))
+    high = end if delisted is None else min(end, minute_of(delisted))
+    if low >= high:
+        return found
+    found[low - start : high - start] = _undisturbed_counts(book, low, high)
+    for outage in book.outages:
+        found[_positions(outage, start, end)] = 0
+    for revision in book.revisions:
+        part = found[_positions(revision, start, end)]
+        part += part > 0
+    return found
+
+
+def trades_before(book: Book, minute: int) -> int:
+    """How many trades the market ever had before `minute`: the id of the next one."""
+    first = minute_of(book.market.listed)
+    if minute <= first:
+        return 0
+    years, rest = divmod(minute - first, _YEAR)
+    return sum(_year_count(book, year) for year in range(years)) + int(counts(book, minute - rest, minute).sum())
+
+
+@lru_cache(maxsize=4096)
+def _year_count(book: Book, year: int) -> int:
+    start = minute_of(book.market.listed) + year * _YEAR
+    return int(counts(book, start, start + _YEAR).sum())
+
+
+def _undisturbed_counts(book: Book, start: int, end: int) -> Integers:
+    market = book.market
+    pace = _pace(book, start, end)
+    odds = market.share / (1.0 - market.share) * pace
+    likely = odds / (1.0 + odds)
+    drawn = uniform(book.keys["minute"], np.arange(start, end, dtype=np.int64))
+    traded = np.flatnonzero(drawn < likely)
+    # Given that it trades, drawn / likely is uniform again; its square root gives the count a heavy tail.
+    more = market.depth * pace[traded] * (np.sqrt(likely[traded] / drawn[traded]) - 1.0)
+    found = np.zeros(end - start, dtype=np.int64)
+    # One below the most: a revision may add one.
+    found[traded] = 1 + np.minimum(more, MOST_TRADES - 2).astype(np.int64)
+    return found
+
+
+def _pace(book: Book, start: int, end: int) -> Floats:
+    """How lively each minute is, 1.0 on average."""
+    first = start // _STEP
+    steps = np.arange(first, -(-end // _STEP), dtype=np.int64)
+    opens = steps * _STEP
+    # The epoch was a Thursday.
+    pace: Floats = _HOURS[opens // 60 % 24] * _DAYS[(opens // 1440 + 3) % 7]
+    for power in _SPELLS:
+        spells = opens >> power
+        own = np.arange(spells[0], spells[-1] + 1, dtype=np.int64)
+        drawn = uniform(book.keys["pace"] + power, own)
+        pace = pace * _BURSTS[(drawn * len(_BURSTS)).astype(np.int64)][spells - spells[0]]
+    return np.repeat(pace, _STEP)[start - first * _STEP :][: end - start]
+
+
+def _positions(within: TimeRange, start: int, end: int) -> slice:
+    """The minutes that `within` touches, as positions in [start, end)."""
+    low, high = minute_of(within.start), first_minute_from(within.end)
+    return slice(min(max(low, start), end) - start, min(max(high, start), end) - start)

@@ -1,0 +1,251 @@
+"""The trades of one market, and the candles that follow from them. Trades first: no candle is invented.
+
+Prices are whole ticks and volumes whole lots (1e-8 coins) until they leave as decimals, so that a candle's volume is
+the exact sum of its trades at every interval, in whatever pieces it was added up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from chandlery.candles.frame import CANDLE_SCHEMA, TIMESTAMP, empty_candles
+from chandlery.candles.interval import EPOCH, Interval
+from chandlery.candles.timerange import TimeRange
+from chandlery.sandbox.market import (
+    LOTS,
+    MOST_TRADES,
+    Book,
+    SandboxMarket,
+    counts,
+    first_minute_from,
+    minute_of,
+    trades_before,
+)
+from chandlery.sandbox.noise import Floats, Integers, Words, fractions, growth, uniform, walk, words
+
+TRADE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "time": pl.Datetime("ns", "UTC"),
+    "price": pl.Float64,
+    "volume": pl.Float64,
+    "side": pl.String,
+    "id": pl.Int64,
+}
+#: What is worked out at a time: whole days, so that no slot of any interval is cut, and few enough to stay in memory.
+BLOCK = 60 * 1440
+
+#: 2100-01-01: nobody asks for later.
+_LATEST = 68_371_200
+_MINUTE_NS = 60 * 10**9
+_SPREAD = 0.0002
+_JITTER = 0.0004
+#: No trade is larger than so many usual ones.
+_LARGEST = 400.0
+
+
+@dataclass(frozen=True, slots=True)
+class TickCandles:
+    """Candles as whole numbers: slot opens in minutes, prices in ticks, volume in lots. Traded slots only, sorted."""
+
+    opens_at: Integers
+    open: Integers
+    high: Integers
+    low: Integers
+    close: Integers
+    lots: Integers
+    trades: Integers
+
+    def __len__(self) -> int:
+        return len(self.opens_at)
+
+    def coarser(self, interval: Interval) -> "TickCandles":
+        """The candles of a wider interval; these must begin and end with one of its slots, or be quiet there."""
+        slots = self.opens_at // int(interval)
+        starts = np.flatnonzero(np.diff(slots, prepend=-1))
+        if len(starts) == len(slots):
+            return TickCandles(slots * int(interval), self.open, self.high, self.low, self.close, self.lots, self.trades)
+        ends = np.append(starts[1:], len(slots)) - 1
+        return TickCandles(
+            slots[starts] * int(interval),
+            self.open[starts],
+            np.maximum.reduceat(self.high, starts),
+            np.minimum.reduceat(self.low, starts),
+            self.close[ends],
+            np.add.reduceat(self.lots, starts),
+            np.add.reduceat(self.trades, starts),
+        )
+
+    def where(self, kept: "np.typing.NDArray[np.bool_]") -> Self:
+        return type(self)(*(getattr(self, field.name)[kept] for field in fields(self)))
+
+    def frame(self, market: SandboxMarket) -> pl.DataFrame:
+        """In CANDLE_SCHEMA."""
+        prices = {name: in_quote(getattr(self, name), market) for name in ("open", "high", "low", "close")}
+        return pl.DataFrame(
+            {
+                "timestamp": pl.Series(self.opens_at * 60_000_000).cast(TIMESTAMP),
+                **prices,
+                "volume": in_coins(self.lots),
+                "trades": self.trades,
+            },
+            schema=CANDLE_SCHEMA,
+        )
+
+
+def in_quote(ticks: Integers, market: SandboxMarket) -> Floats:
+    """Prices as decimals: one division of whole numbers, so the float is the one that the decimal's text reads as."""
+    return ticks / float(10**market.decimals)
+
+
+def in_coins(lots: Integers) -> Floats:
+    return lots / float(LOTS)
+
+
+def minute_candles(book: Book, start: int, end: int) -> TickCandles:
+    """The candles of the minutes [start, end)."""
+    found = _trades(book, start, end)
+    begins = found.starts
+    if len(begins) == 0:
+        return TickCandles(*(np.empty(0, dtype=np.int64) for _ in range(7)))
+    return TickCandles(
+        found.minutes,
+        found.ticks[begins],
+        np.maximum.reduceat(found.ticks, begins),
+        np.minimum.reduceat(found.ticks, begins),
+        found.ticks[begins + found.counts - 1],
+        np.add.reduceat(found.lots, begins),
+        found.counts,
+    )
+
+
+def candles(book: Book, interval: Interval, within: TimeRange) -> pl.DataFrame:
+    """The candles (CANDLE_SCHEMA) whose slot opens in `within`, each of its whole slot."""
+    start, end = minute_of(interval.ceil(within.start)), minute_of(interval.ceil(within.end))
+    pieces = [minute_candles(book, low, high).coarser(interval) for low, high in blocks(book, start, end)]
+    frames = [piece.frame(book.market) for piece in pieces if len(piece)]
+    return pl.concat(frames) if frames else empty_candles()
+
+
+def trades(book: Book, within: TimeRange) -> pl.DataFrame:
+    """The trades of [start, end): TRADE_SCHEMA, in order. `id` counts the trades of this market before it."""
+    # A trade happens at a nanosecond; a range ends at a microsecond.
+    low, high = _nanoseconds(within.start - EPOCH), _nanoseconds(within.end - EPOCH)
+    frames = [
+        _trade_frame(book, start, end).filter(pl.col("time").to_physical().is_between(low, high, closed="left"))
+        for start, end in blocks(book, minute_of(within.start), first_minute_from(within.end))
+    ]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=TRADE_SCHEMA)
+
+
+def first_trade(book: Book) -> datetime | None:
+    """When it first traded, cut to the microsecond; None for a market that never did."""
+    for low, high in blocks(book, minute_of(book.market.listed), _LATEST):
+        traded = np.flatnonzero(counts(book, low, high))
+        if len(traded):
+            return _trade_time(book, low + int(traded[0]), 0)
+    return None
+
+
+def last_trade(book: Book) -> datetime | None:
+    """When a delisted market last traded, cut to the microsecond; None for one that trades on, or never did."""
+    if book.market.delisted is None:
+        return None
+    for low, high in reversed(list(blocks(book, minute_of(book.market.listed), _LATEST))):
+        traded = np.flatnonzero(counts(book, low, high))
+        if len(traded):
+            return _trade_time(book, low + int(traded[-1]), -1)
+    return None
+
+
+def blocks(book: Book, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The minutes [start, end), outside of which it is known that nothing trades left out, cut at whole days only."""
+    delisted = book.market.delisted
+    low = max(start, minute_of(book.market.listed) // 1440 * 1440)
+    high = end if delisted is None else min(end, minute_of(delisted))
+    while low < high:
+        stop = min((low // BLOCK + 1) * BLOCK, high)
+        yield low, stop
+        low = stop
+
+
+@dataclass(frozen=True, slots=True)
+class _Trades:
+    """Trades as columns; those of `minutes[i]` begin at `starts[i]` and are `counts[i]`."""
+
+    minutes: Integers
+    counts: Integers
+    starts: Integers
+    shares: Floats  # of its minute that has passed, in (0, 1)
+    ticks: Integers
+    lots: Integers
+    bits: Words
+
+
+def _trades(book: Book, start: int, end: int) -> _Trades:
+    every = counts(book, start, end)
+    at = np.flatnonzero(every)
+    number = every[at]
+    starts = np.cumsum(number) - number
+    position = np.arange(int(number.sum()), dtype=np.int64) - np.repeat(starts, number)
+    counters = np.repeat((start + at) * MOST_TRADES, number) + position
+    bits = words(book.keys["trade"], counters)
+    # The k-th of n trades falls into the k-th n-th of the minute: in order without sorting.
+    shares = (position + fractions(bits, low=40, count=24)) / np.repeat(number, number)
+    heights = growth(walk(book.keys["path"], start, end + 1) * book.market.volatility)
+    opens, moves = heights[at], heights[at + 1] - heights[at]
+    path = np.repeat(opens, number) + np.repeat(moves, number) * shares
+    ticks = _ticks(book.market, path, bits)
+    return _Trades(start + at, number, starts, shares, ticks, _lots(book, counters, bits), bits)
+
+
+def _ticks(market: SandboxMarket, path: Floats, bits: Words) -> Integers:
+    """Buys above the path and sells below, a little off at random, on the tick, and never at zero."""
+    jitter = (fractions(bits, low=24, count=16) - 0.5) * (2.0 * _JITTER)
+    side = _is_buy(bits) * (2.0 * _SPREAD) - _SPREAD
+    level = market.price * 10.0**market.decimals
+    return np.maximum(np.rint(path * level * (1.0 + jitter + side)), 1.0).astype(np.int64)
+
+
+def _lots(book: Book, counters: Integers, bits: Words) -> Integers:
+    """Mostly small, a few large; one trade in four is of a round size."""
+    usual = book.market.size * LOTS
+    drawn = np.minimum(1.0 / np.sqrt(uniform(book.keys["size"], counters)) - 1.0, _LARGEST)
+    lots = np.maximum(usual * drawn, 1.0).astype(np.int64)
+    # The power of ten just below the usual size.
+    unit = 10 ** (len(str(int(usual))) - 1)
+    rounded = (bits >> np.uint64(1)) & np.uint64(3) == 0
+    return np.where(rounded, (lots // unit + 1) * unit, lots)
+
+
+def _is_buy(bits: Words) -> "np.typing.NDArray[np.bool_]":
+    return (bits & np.uint64(1)).astype(np.bool_)
+
+
+def _trade_frame(book: Book, start: int, end: int) -> pl.DataFrame:
+    found = _trades(book, start, end)
+    within_minute = (found.shares * _MINUTE_NS).astype(np.int64)
+    times = np.repeat(found.minutes * _MINUTE_NS, found.counts) + within_minute
+    first = trades_before(book, start)
+    return pl.DataFrame(
+        {
+            "time": pl.Series(times).cast(TRADE_SCHEMA["time"]),
+            "price": in_quote(found.ticks, book.market),
+            "volume": in_coins(found.lots),
+            "side": np.where(_is_buy(found.bits), "b", "s"),
+            "id": np.arange(first, first + len(times), dtype=np.int64),
+        },
+        schema=TRADE_SCHEMA,
+    )
+
+
+def _trade_time(book: Book, minute: int, position: int) -> datetime:
+    """Of one of the trades of a minute that traded."""
+    nanoseconds = int(_trade_frame(book, minute, minute + 1)["time"].to_physical()[position])
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
+def _nanoseconds(length: timedelta) -> int:
+    return length // timedelta(microseconds=1) * 1000

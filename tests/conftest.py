@@ -1,0 +1,76 @@
+"""What tests share: a home of one's own, the commands as a user runs them, and the real files."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from chandlery.config.options import HOME, OPTIONS
+
+CHECKOUT = Path(__file__).parents[1]
+SHARED_DATA = CHECKOUT.parent / "shared" / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedRun:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., CompletedRun]
+
+
+@pytest.fixture
+def home(tmp_path: Path, settings: Settings) -> Path:
+    """An empty CHANDLERY_HOME, for commands run in this process as for those run in their own."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    settings.CHANDLERY_HOME = folder
+    settings.ARCHIVE_DIR = folder / "data" / "archives"
+    return folder
+
+
+@pytest.fixture
+def run(home: Path) -> Run:
+    """`run("ingest_kraken_unified", "--tier", "TIER1")`: manage.py in a process of its own, living in `home`."""
+
+    def run(*arguments: object, timeout: float = 300, **environment: str) -> CompletedRun:
+        ended = subprocess.run(
+            [sys.executable, str(CHECKOUT / "manage.py"), *map(str, arguments)],
+            cwd=home,
+            env=clean_environment(home) | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return CompletedRun(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real files, which are not part of the project: a folder beside the checkout."""
+    if not SHARED_DATA.is_dir():
+        reason = "the real files (shared/data beside the checkout) are not here"
+        if os.environ.get("CHANDLERY_REQUIRE_SHARED_DATA") == "1":
+            pytest.fail(f"{reason}, and CHANDLERY_REQUIRE_SHARED_DATA asks for them")
+        pytest.skip(reason)
+    return SHARED_DATA
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """What a command inherits: nothing of ours but its home, and nothing that is Django's or pytest's."""
+    ours = {option.name for option in OPTIONS} | {"CHANDLERY_PROGRAM", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS"}
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    return inherited | {HOME.name: str(home)}
