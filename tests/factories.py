@@ -38,7 +38,7 @@ class MarketFactory(DjangoModelFactory[Market]):
         model = Market
 
     base = factory.SubFactory(AssetFactory)
-    quote = factory.SubFactory(AssetFactory, ticker="USD", category=Category.FIAT, tier=None)
+    quote = factory.SubFactory(AssetFactory, ticker="USD", category=Category.FIAT, tier="")
     altname = factory.LazyAttribute(lambda market: f"{market.base.ticker}{market.quote.ticker}")
     status = "online"
 

@@ -72,7 +72,15 @@ class ArchiveReleaseAdmin(Evidence):
 
 @admin.register(FileIngestionRecord)
 class FileIngestionRecordAdmin(Evidence):
-    list_display = ("file_path", "status", "market", "interval_minutes", "records_count", "completed_at", "error_message")
+    list_display = (
+        "file_path",
+        "status",
+        "market",
+        "interval_minutes",
+        "records_count",
+        "completed_at",
+        "error_message",
+    )
     list_filter = ("status", "interval_minutes")
     list_select_related = ("market",)
     search_fields = ("file_path", "error_message")
@@ -80,7 +88,17 @@ class FileIngestionRecordAdmin(Evidence):
 
 @admin.register(DataCoverageRange)
 class DataCoverageRangeAdmin(Evidence):
-    list_display = ("market", "interval_minutes", "start_date", "end_date", "source", "derived", "proven", "provisional", "record_count")
+    list_display = (
+        "market",
+        "interval_minutes",
+        "start_date",
+        "end_date",
+        "source",
+        "derived",
+        "proven",
+        "provisional",
+        "record_count",
+    )
     list_filter = ("source", "interval_minutes", "derived", "provisional")
     list_select_related = ("market",)
     search_fields = ("market__altname",)
@@ -101,7 +119,16 @@ class StoreBindingAdmin(Evidence):
 
 @admin.register(GapRecord)
 class GapRecordAdmin(Evidence):
-    list_display = ("market", "interval_minutes", "gap_start", "gap_end", "missing_candles", "reason", "status", "required_csv_file")
+    list_display = (
+        "market",
+        "interval_minutes",
+        "gap_start",
+        "gap_end",
+        "missing_candles",
+        "reason",
+        "status",
+        "required_csv_file",
+    )
     list_filter = ("status", "reason", "interval_minutes")
     list_select_related = ("market",)
     search_fields = ("market__altname",)

@@ -17,8 +17,13 @@ class Commands:
     def __call__(self, *arguments: object, timeout: float = 300, **environment: str) -> CompletedRun:
         ended = subprocess.run(
             [sys.executable, str(CHECKOUT / "manage.py"), *map(str, arguments)],
-            cwd=self.home, env=clean_environment(self.home) | environment, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=timeout, check=False,
+            cwd=self.home,
+            env=clean_environment(self.home) | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         return CompletedRun(ended.returncode, ended.stdout, ended.stderr)
 
@@ -30,5 +35,3 @@ class Commands:
 def lake_state(lake: Path) -> dict[Path, tuple[int, int]]:
     """Inode and time of every file of candles: equal if and only if nothing was written."""
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in sorted(lake.rglob("*.parquet"))}
-
-

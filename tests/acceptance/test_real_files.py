@@ -9,8 +9,8 @@ import pytest
 from chandlery.candles.frame import CANDLE_SCHEMA
 from chandlery.candles.interval import Interval
 from chandlery.candles.resample import resample
-from tests.candles.builders import at
 from tests.acceptance.commands import Commands
+from tests.candles.builders import at
 
 MARKETS = "XBTUSD,ETHUSD,ADAUSD,XMRUSD"
 ASKED = ("--markets", MARKETS, "--intervals", "60,1440", "--end-date", "2023-01-07", "--no-api-backfill", "--yes")
@@ -19,7 +19,9 @@ ASKED = ("--markets", MARKETS, "--intervals", "60,1440", "--end-date", "2023-01-
 def rows_of(path: Path) -> pl.DataFrame:
     """A file as it stands, by an independent reader."""
     names = list(CANDLE_SCHEMA)
-    frame = pl.read_csv(path, has_header=False, new_columns=names, schema_overrides=[pl.Int64] + [pl.Float64] * 5 + [pl.Int64])
+    frame = pl.read_csv(
+        path, has_header=False, new_columns=names, schema_overrides=[pl.Int64] + [pl.Float64] * 5 + [pl.Int64]
+    )
     return frame.with_columns(pl.from_epoch("timestamp").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
 
 
@@ -37,7 +39,9 @@ def ingested(commands: Commands, shared_data: Path) -> Commands:
 
 
 def report_of(run: Commands) -> dict[tuple[str, int], dict[str, object]]:
-    done = run("report_completeness", "--markets", MARKETS, "--intervals", "60,1440", "--end-date", "2023-01-07", "--json")
+    done = run(
+        "report_completeness", "--markets", MARKETS, "--intervals", "60,1440", "--end-date", "2023-01-07", "--json"
+    )
     assert done.status == 0, done.err
     return {(s["market"], s["interval_minutes"]): s for s in json.loads(done.out)["series"]}
 
@@ -51,12 +55,16 @@ def test_every_row_of_the_files_is_in_the_lake_and_equal(ingested: Commands, sha
 
 
 @pytest.mark.parametrize("market", ["XBTUSD", "ETHUSD"])
-def test_the_days_that_no_daily_file_has_are_derived_from_hours(ingested: Commands, shared_data: Path, market: str) -> None:
+def test_the_days_that_no_daily_file_has_are_derived_from_hours(
+    ingested: Commands, shared_data: Path, market: str
+) -> None:
     end = at("2023-01-07") if market == "XBTUSD" else at("2023-01-08")
     hours = rows_of(shared_data / "kraken" / f"{market}_60.csv")
     late = (pl.col("timestamp") >= at("2021-04-01")) & (pl.col("timestamp") < end)
     expected = resample(hours.filter(late), Interval.M1440)
-    stored = lake_of(ingested.home, market, 1440, [*CANDLE_SCHEMA, "derived"]).filter(pl.col("timestamp") >= at("2021-04-01"))
+    stored = lake_of(ingested.home, market, 1440, [*CANDLE_SCHEMA, "derived"]).filter(
+        pl.col("timestamp") >= at("2021-04-01")
+    )
     assert stored.select(*CANDLE_SCHEMA).equals(expected)
     assert stored["derived"].all()
 
@@ -81,8 +89,16 @@ def test_density_over_the_span_of_the_file_is_shown(ingested: Commands) -> None:
 
 def test_what_came_before_a_loose_file_is_missing_and_said_so(ingested: Commands) -> None:
     done = ingested(
-        "report_completeness", "--markets", "ADAUSD", "--intervals", "1440", "--start-date", "2018-09-01",
-        "--end-date", "2021-03-31", "--json",
+        "report_completeness",
+        "--markets",
+        "ADAUSD",
+        "--intervals",
+        "1440",
+        "--start-date",
+        "2018-09-01",
+        "--end-date",
+        "2021-03-31",
+        "--json",
     )
     [series] = json.loads(done.out)["series"]
     assert (series["missing"], series["unlisted"], series["traded"]) == (27, 0, 916)

@@ -22,8 +22,13 @@ def candles_at(*opens: datetime, price: float = 100.0, volume: float = 1.5, trad
     n = len(opens)
     return pl.DataFrame(
         {
-            "timestamp": list(opens), "open": [price] * n, "high": [price + 2] * n, "low": [price - 2] * n,
-            "close": [price + 1] * n, "volume": [volume] * n, "trades": [trades] * n,
+            "timestamp": list(opens),
+            "open": [price] * n,
+            "high": [price + 2] * n,
+            "low": [price - 2] * n,
+            "close": [price + 1] * n,
+            "volume": [volume] * n,
+            "trades": [trades] * n,
         },
         schema=CANDLE_SCHEMA,
     )

@@ -26,9 +26,21 @@ def test_sound_rows_have_nothing_wrong() -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("open", math.nan), ("close", math.inf), ("high", -1.0), ("low", 0.0), ("open", None), ("low", 101.5), ("high", 100.5),
-        ("volume", -0.1), ("volume", math.nan), ("volume", math.inf), ("volume", None), ("trades", -1), ("trades", None),
-        ("timestamp", at("2024-03-31 02:30")), ("timestamp", None),
+        ("open", math.nan),
+        ("close", math.inf),
+        ("high", -1.0),
+        ("low", 0.0),
+        ("open", None),
+        ("low", 101.5),
+        ("high", 100.5),
+        ("volume", -0.1),
+        ("volume", math.nan),
+        ("volume", math.inf),
+        ("volume", None),
+        ("trades", -1),
+        ("trades", None),
+        ("timestamp", at("2024-03-31 02:30")),
+        ("timestamp", None),
     ],
 )
 @pytest.mark.parametrize("row", [0, 2, 4])

@@ -39,7 +39,10 @@ def test_unlisted_time_needs_no_answer() -> None:
 
 def test_a_derived_slot_inherits_the_weakest_of_its_parts() -> None:
     trades, api = Evidence(Source.TRADES, proven=True), Evidence(Source.API)
-    found = dict((kind, ranges) for ranges, kind in derivable(hours(0, 12), {trades: hours(0, 6), api: hours(6, 12)}, Interval.M240, RangeSet()))
+    found = {
+        kind: ranges
+        for ranges, kind in derivable(hours(0, 12), {trades: hours(0, 6), api: hours(6, 12)}, Interval.M240, RangeSet())
+    }
     assert found[Evidence(Source.TRADES, derived=True, proven=True)] == hours(0, 4)
     assert found[Evidence(Source.API, derived=True)] == hours(4, 12)
 

@@ -13,7 +13,9 @@ def test_slots_start_at_multiples_since_the_epoch() -> None:
 
 
 def test_an_unknown_width_says_which_there_are() -> None:
-    with pytest.raises(UnknownInterval, match=r"Interval '45' is not known; choose from 1, 5, 15, 30, 60, 240, 720, 1440"):
+    with pytest.raises(
+        UnknownInterval, match=r"Interval '45' is not known; choose from 1, 5, 15, 30, 60, 240, 720, 1440"
+    ):
         Interval.parse("45")
 
 

@@ -12,7 +12,10 @@ from chandlery.candles.resample import resample
 from tests.candles.builders import at
 
 minutes = st.lists(
-    st.tuples(st.integers(0, 4000), st.integers(1, 50), st.integers(1, 9)), unique_by=lambda x: x[0], min_size=1, max_size=80
+    st.tuples(st.integers(0, 4000), st.integers(1, 50), st.integers(1, 9)),
+    unique_by=lambda x: x[0],
+    min_size=1,
+    max_size=80,
 )
 
 
@@ -30,8 +33,13 @@ def by_hand(fine: pl.DataFrame, to: Interval) -> list[tuple[object, ...]]:
         slots.setdefault(to.floor(row["timestamp"]), []).append(row)
     return [
         (
-            slot, rows[0]["open"], max(r["high"] for r in rows), min(r["low"] for r in rows), rows[-1]["close"],  # type: ignore[type-var]
-            sum(r["volume"] for r in rows), sum(r["trades"] for r in rows),  # type: ignore[misc]
+            slot,
+            rows[0]["open"],
+            max(r["high"] for r in rows),
+            min(r["low"] for r in rows),
+            rows[-1]["close"],  # type: ignore[type-var]
+            sum(r["volume"] for r in rows),
+            sum(r["trades"] for r in rows),  # type: ignore[misc]
         )
         for slot, rows in slots.items()
     ]

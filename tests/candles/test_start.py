@@ -16,7 +16,9 @@ def test_a_finer_series_that_starts_later_tells_nothing_of_it() -> None:
 
 
 def test_a_coarser_series_that_starts_later_changes_nothing() -> None:
-    assert earliest_slot({Interval.M60: at("2013-10-06 21:00"), Interval.M1440: at("2014-01-01")}) == at("2013-10-06 21:00")
+    assert earliest_slot({Interval.M60: at("2013-10-06 21:00"), Interval.M1440: at("2014-01-01")}) == at(
+        "2013-10-06 21:00"
+    )
 
 
 def test_nothing_stored_begins_nowhere() -> None:

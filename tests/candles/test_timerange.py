@@ -1,6 +1,7 @@
 """Half-open ranges and sets of them."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -60,7 +61,7 @@ def test_alignment_inwards_drops_cut_slots_and_outwards_takes_them_in() -> None:
 @given(minute_sets)
 def test_a_set_is_sorted_disjoint_and_not_touching(spec: list[tuple[int, int]]) -> None:
     found = list(RangeSet(ranges(spec)))
-    assert all(a.end < b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end < b.start for a, b in pairwise(found))
 
 
 @given(minute_sets, minute_sets)

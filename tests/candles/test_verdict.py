@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,8 +41,12 @@ def hours(a: int, b: int) -> RangeSet:
 
 def test_each_slot_has_the_first_verdict_that_applies() -> None:
     known = Knowledge(
-        HOUR, Life(first_trade=hour(2), delisted=hour(22)), {CSV: hours(2, 14), TRADES: hours(10, 16)},
-        Slots([hour(2), hour(5), hour(11), hour(18)]), confirmed=hours(6, 12), suspected=hours(5, 6),
+        HOUR,
+        Life(first_trade=hour(2), delisted=hour(22)),
+        {CSV: hours(2, 14), TRADES: hours(10, 16)},
+        Slots([hour(2), hour(5), hour(11), hour(18)]),
+        confirmed=hours(6, 12),
+        suspected=hours(5, 6),
     )
     tally = judge(known, DAY).tally
     assert tally.slots == 24
@@ -76,7 +81,11 @@ maybe_cuts = st.one_of(st.just(RangeSet()), cuts)
     st.builds(
         Life, st.one_of(st.none(), st.integers(0, 23).map(hour)), st.one_of(st.none(), st.integers(24, 24).map(hour))
     ),
-    maybe_cuts, maybe_cuts, maybe_cuts, maybe_cuts, st.sets(st.integers(0, 23)),
+    maybe_cuts,
+    maybe_cuts,
+    maybe_cuts,
+    maybe_cuts,
+    st.sets(st.integers(0, 23)),
 )
 def test_the_tally_is_the_count_of_the_slots(
     life: Life, csv: RangeSet, proven: RangeSet, confirmed: RangeSet, suspected: RangeSet, traded: set[int]
@@ -86,7 +95,7 @@ def test_the_tally_is_the_count_of_the_slots(
     known = Knowledge(HOUR, life, coverage, Slots(opens), confirmed, suspected)
     runs = slot_verdicts(known, DAY)
     assert runs[0][0].start == DAY.start
-    assert all(a[0].end == b[0].start for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a[0].end == b[0].start for a, b in pairwise(runs))
     tally = judge(known, DAY).tally
     for verdict in Verdict:
         assert getattr(tally, verdict.lower()) == sum(r.slots(HOUR) for r, v in runs if v == verdict)

@@ -31,7 +31,7 @@ class Five:
 
 @pytest.fixture
 def market() -> Market:
-    return MarketFactory(base__ticker="XBT")
+    return MarketFactory.create(base__ticker="XBT")
 
 
 def grow(market: Market, kind: Evidence, *ranges: TimeRange) -> None:
@@ -78,11 +78,11 @@ def test_overlapping_finds_ranges_that_reach_into_the_window(market: Market) -> 
 
 def test_a_range_that_ends_before_it_starts_is_refused_by_the_database(market: Market) -> None:
     with pytest.raises(IntegrityError):
-        DataCoverageRangeFactory(market=market, end_date=at("2023-01-01"))
+        DataCoverageRangeFactory.create(market=market, end_date=at("2023-01-01"))
 
 
 def test_coverage_of_many_series_takes_one_query(market: Market, django_assert_num_queries: object) -> None:
-    others = [MarketFactory() for _ in range(5)]
+    others = [MarketFactory.create() for _ in range(5)]
     for one in (market, *others):
         grow(one, CSV, between("2024-01-01", "2024-02-01"))
     with django_assert_num_queries(1):  # type: ignore[operator]
@@ -92,7 +92,9 @@ def test_coverage_of_many_series_takes_one_query(market: Market, django_assert_n
 
 def days(market: Market) -> TradedDays:
     first = at("2024-01-10 05:00")
-    return TradedDays(market=market, interval_minutes=60, first_day=date(2024, 1, 10), packed=b"", first_slot=first, last_slot=first)
+    return TradedDays(
+        market=market, interval_minutes=60, first_day=date(2024, 1, 10), packed=b"", first_slot=first, last_slot=first
+    )
 
 
 def counts(*values: int) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:

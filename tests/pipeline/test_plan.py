@@ -42,8 +42,14 @@ def loose(minutes: int, expected: TimeRange = ALL_TIME) -> FileOnHand:
 
 
 def made(
-    wanted: TimeRange | None, minutes: int, files: list[FileOnHand], coverage: dict[Series, Coverage] | None = None, *,
-    derive: bool = True, done: tuple[str, ...] = (), life: Life | None = None,
+    wanted: TimeRange | None,
+    minutes: int,
+    files: list[FileOnHand],
+    coverage: dict[Series, Coverage] | None = None,
+    *,
+    derive: bool = True,
+    done: tuple[str, ...] = (),
+    life: Life | None = None,
 ) -> Plan:
     want = Wanted(wanted, life or Life())
     return plan({series(minutes): want}, coverage or {}, files, derive=derive, done=done)
@@ -60,7 +66,9 @@ def test_files_of_the_wanted_series_are_read_largest_first() -> None:
 
 
 def test_a_release_outside_the_wanted_dates_is_left_alone() -> None:
-    assert labels(made(between("2023-05-01", "2023-06-01"), 60, [quarter(60, n) for n in (1, 2, 3)])) == ["Q2:XBTUSD_60.csv"]
+    assert labels(made(between("2023-05-01", "2023-06-01"), 60, [quarter(60, n) for n in (1, 2, 3)])) == [
+        "Q2:XBTUSD_60.csv"
+    ]
 
 
 def test_an_unchanged_file_is_not_read_again() -> None:

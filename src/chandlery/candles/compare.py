@@ -33,7 +33,7 @@ class Comparison:
 
 
 def compare(here: pl.DataFrame, there: pl.DataFrame) -> Comparison:
-    """Candle by candle; both have CANDLE_SCHEMA. Prices and counts exactly, volumes within VOLUME_TOLERANCE relative."""
+    """Candle by candle; both have CANDLE_SCHEMA. Prices and counts exactly, volumes within VOLUME_TOLERANCE."""
     both = here.join(there, on="timestamp", how="inner", suffix="_there")
     equal = pl.all_horizontal(
         *(pl.col(name) == pl.col(f"{name}_there") for name in (*PRICES, "trades")),

@@ -82,12 +82,13 @@ def extended(coverage: Coverage, kind: Evidence, ranges: RangeSet) -> Coverage:
     settled = {k: r for k, r in grown.items() if not k.derived and not k.provisional}
     result: Coverage = {}
     for layer, held in grown.items():
+        left = held
         if layer not in settled:
             for better, shadow in settled.items():
                 if better.strength >= layer.strength and better.proven >= layer.proven:
-                    held = held - shadow
-        if held:
-            result[layer] = held
+                    left = left - shadow
+        if left:
+            result[layer] = left
     return result
 
 

@@ -83,7 +83,11 @@ def _rules(interval: Interval) -> list[tuple[str, str, pl.Expr]]:
     rules: list[tuple[str, str, pl.Expr]] = [
         ("timestamp", "a time", pl.col("timestamp").is_null()),
         ("timestamp", f"a multiple of {int(interval)} minutes since the epoch", seconds % step != 0),
-        ("timestamp", "a time after that of the row before", (pl.col("timestamp").diff() <= pl.duration(seconds=0)).fill_null(False)),
+        (
+            "timestamp",
+            "a time after that of the row before",
+            (pl.col("timestamp").diff() <= pl.duration(seconds=0)).fill_null(False),
+        ),
     ]
     for price in PRICES:
         column = pl.col(price)
@@ -91,7 +95,11 @@ def _rules(interval: Interval) -> list[tuple[str, str, pl.Expr]]:
         rules.append((price, "a finite price above zero", ~sound.fill_null(False)))
     low, high = pl.col("low"), pl.col("high")
     rules += [
-        ("low", "a low that is at most open, close and high", (low > pl.min_horizontal("open", "close", "high")).fill_null(True)),
+        (
+            "low",
+            "a low that is at most open, close and high",
+            (low > pl.min_horizontal("open", "close", "high")).fill_null(True),
+        ),
         ("high", "a high that is at least open and close", (high < pl.max_horizontal("open", "close")).fill_null(True)),
     ]
     volume, trades = pl.col("volume"), pl.col("trades")

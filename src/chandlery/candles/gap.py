@@ -46,7 +46,9 @@ def split_at_window(gap: TimeRange, window: TimeRange | None) -> tuple[TimeRange
     return gap.intersection(window), TimeRange.maybe(gap.start, min(gap.end, window.start))
 
 
-def derivable(open_ranges: RangeSet, finer: Coverage, to: Interval, unlisted: RangeSet) -> list[tuple[RangeSet, Evidence]]:
+def derivable(
+    open_ranges: RangeSet, finer: Coverage, to: Interval, unlisted: RangeSet
+) -> list[tuple[RangeSet, Evidence]]:
     """Which open slots of `to` are whole in the coverage of a finer series, with the evidence they inherit.
 
     `unlisted` time needs no answer: nothing can have traded there.
@@ -68,7 +70,8 @@ def derivable(open_ranges: RangeSet, finer: Coverage, to: Interval, unlisted: Ra
 class Reconciled:
     """What becomes of the gaps on record, by their position.
 
-    kept: its new range; closed: nothing of it is open any more; merged: it became part of an earlier record; new: no record yet.
+    kept: its new range; closed: nothing of it is open any more; merged: it became part of an earlier record; new: no
+    record yet.
     """
 
     kept: dict[int, Gap]

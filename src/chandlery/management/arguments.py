@@ -1,4 +1,6 @@
-"""The options that several commands share, and the values they become. A wrong one is one line that says what would be right."""
+"""The options that several commands share, and the values they become. A wrong one is one line that says what would
+be right.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +42,38 @@ def add_selection(parser: ArgumentParser) -> None:
     """--tier --tiers --markets --quotes --intervals --start-date --end-date."""
     parser.add_argument("--tier", metavar="TIER", help="TIER1 … TIER4, or ALL")
     parser.add_argument("--tiers", nargs="+", default=[], metavar="TIER", help="several tiers: TIER1,TIER2")
-    parser.add_argument("--markets", nargs="+", default=[], metavar="NAME", help="markets by name: XBTUSD,ETHUSD or BTC/USD")
-    parser.add_argument("--quotes", nargs="+", default=["USD"], metavar="ASSET", help="quote assets of a tier's markets (default: USD)")
+    parser.add_argument(
+        "--markets",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="markets by name: XBTUSD,ETHUSD or BTC/USD",
+    )
+    parser.add_argument(
+        "--quotes",
+        nargs="+",
+        default=["USD"],
+        metavar="ASSET",
+        help="quote assets of a tier's markets (default: USD)",
+    )
     default = ",".join(str(i) for i in settings.DEFAULT_INTERVALS)
-    parser.add_argument("--intervals", nargs="+", default=[default], metavar="MINUTES", help=f"candle widths in minutes (default: {default})")
-    parser.add_argument("--start-date", metavar="YYYY-MM-DD", help="first day, UTC (default: each market's first trade)")
-    parser.add_argument("--end-date", metavar="YYYY-MM-DD", help="last day, UTC, inclusive (default: the last closed slot)")
+    parser.add_argument(
+        "--intervals",
+        nargs="+",
+        default=[default],
+        metavar="MINUTES",
+        help=f"candle widths in minutes (default: {default})",
+    )
+    parser.add_argument(
+        "--start-date",
+        metavar="YYYY-MM-DD",
+        help="first day, UTC (default: each market's first trade)",
+    )
+    parser.add_argument(
+        "--end-date",
+        metavar="YYYY-MM-DD",
+        help="last day, UTC, inclusive (default: the last closed slot)",
+    )
 
 
 def selection_of(options: dict[str, Any]) -> Selection:

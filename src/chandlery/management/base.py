@@ -57,7 +57,8 @@ class ChandleryCommand(BaseCommand):
     def prepare_state(self, *, dry_run: bool = False) -> None:
         """The database ready to use: migrated if it is ours to migrate, with markets and tiers in it."""
         ensure_migrated(dry_run=dry_run)
-        ensure_markets(tiers_file())
+        if not dry_run:
+            ensure_markets(tiers())
 
     def leave(self, status: int) -> None:
         """End with `status`, unless it is 0."""

@@ -25,9 +25,17 @@ class CannotWrite(UsageError):
 
 def add_outputs(parser: ArgumentParser) -> None:
     """--json --report-csv --export-unfillable."""
-    parser.add_argument("--json", action="store_true", help="print the report as one JSON object on standard output, all else on standard error")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the report as one JSON object on standard output, all else on standard error",
+    )
     parser.add_argument("--report-csv", metavar="PATH", help="write the report as CSV, one row a series")
-    parser.add_argument("--export-unfillable", metavar="PATH", help="write the list of files to download for gaps that only an archive can close")
+    parser.add_argument(
+        "--export-unfillable",
+        metavar="PATH",
+        help="write the list of files to download for gaps that only an archive closes",
+    )
 
 
 def check_outputs(options: dict[str, Any]) -> None:
@@ -39,7 +47,10 @@ def check_outputs(options: dict[str, Any]) -> None:
 
 
 def print_report(made: CompletenessReport, options: dict[str, Any], out: Writes, rerun: str) -> None:
-    out.write(json.dumps(report_as_json(made), indent=2) + "\n" if options["json"] else render_report(made, rerun=rerun))
+    if options["json"]:
+        out.write(json.dumps(report_as_json(made), indent=2) + "\n")
+    else:
+        out.write(render_report(made, rerun=rerun))
 
 
 def write_files(made: CompletenessReport, options: dict[str, Any], out: Writes) -> None:

@@ -8,6 +8,16 @@ from chandlery.models.gap import GapRecord, GapStatus
 from chandlery.models.job import IngestionJob, JobStatus
 
 __all__ = [
-    "ArchiveRelease", "Asset", "DataCoverageRange", "FileIngestionRecord", "FileStatus", "GapRecord", "GapStatus",
-    "IngestionJob", "JobStatus", "Market", "StoreBinding", "TradedDays",
+    "ArchiveRelease",
+    "Asset",
+    "DataCoverageRange",
+    "FileIngestionRecord",
+    "FileStatus",
+    "GapRecord",
+    "GapStatus",
+    "IngestionJob",
+    "JobStatus",
+    "Market",
+    "StoreBinding",
+    "TradedDays",
 ]

@@ -43,12 +43,16 @@ class FileIngestionRecord(models.Model):
     signature = models.CharField(max_length=200, help_text="Tells an unchanged file without reading it.")
     file_size_bytes = models.PositiveBigIntegerField()
     file_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the uncompressed content.")
-    rank = models.CharField(max_length=200, blank=True, help_text="As what its rows stand in the store; see ArchiveRelease.")
+    rank = models.CharField(
+        max_length=200, blank=True, help_text="As what its rows stand in the store; see ArchiveRelease."
+    )
     market = models.ForeignKey(Market, models.CASCADE, null=True, related_name="files")
     interval_minutes = models.PositiveSmallIntegerField(null=True)
     status = models.CharField(max_length=10, choices=FileStatus.choices, default=FileStatus.PENDING)
     records_count = models.PositiveBigIntegerField(default=0)
-    conflicting_records = models.PositiveBigIntegerField(default=0, help_text="Rows that differ from another settled answer.")
+    conflicting_records = models.PositiveBigIntegerField(
+        default=0, help_text="Rows that differ from another settled answer."
+    )
     first_conflict = models.DateTimeField(null=True, blank=True)
     date_range_start = models.DateTimeField(null=True, blank=True, help_text="Open of its first slot.")
     date_range_end = models.DateTimeField(null=True, blank=True, help_text="End of its last slot.")

@@ -14,7 +14,10 @@ class Asset(models.Model):
     ticker = models.CharField(max_length=32, unique=True)
     category = models.CharField(max_length=8, choices=[(c.value, c.value) for c in Category], default=Category.CRYPTO)
     tier = models.CharField(
-        max_length=8, choices=[(t.value, t.value) for t in Tier], null=True, blank=True, db_index=True,
+        max_length=8,
+        choices=[(t.value, t.value) for t in Tier],
+        blank=True,
+        db_index=True,
         help_text="Empty for fiat and stablecoins: they have no place in a tier's report.",
     )
 
@@ -35,7 +38,9 @@ class Market(models.Model):
     quote = models.ForeignKey(Asset, models.PROTECT, null=True, blank=True, related_name="quote_of")
     status = models.CharField(max_length=16, blank=True, help_text="As the exchange says it: online, cancel_only …")
     first_trade = models.DateTimeField(
-        null=True, blank=True, help_text="UTC, to the slot; known from a complete release. What came before is UNLISTED."
+        null=True,
+        blank=True,
+        help_text="UTC, to the slot; known from a complete release. What came before is UNLISTED.",
     )
     delisted_at = models.DateTimeField(null=True, blank=True, help_text="UTC; what comes after is UNLISTED.")
 

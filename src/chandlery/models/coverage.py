@@ -24,7 +24,9 @@ SeriesKey = tuple[int, int]
 class CoverageRanges(models.Manager["DataCoverageRange"]):
     """Questions about coverage, and the one way to change it."""
 
-    def overlapping(self, market: Market, interval_minutes: int, within: TimeRange) -> models.QuerySet[DataCoverageRange]:
+    def overlapping(
+        self, market: Market, interval_minutes: int, within: TimeRange
+    ) -> models.QuerySet[DataCoverageRange]:
         return self.filter(
             market=market, interval_minutes=interval_minutes, start_date__lt=within.end, end_date__gt=within.start
         )
@@ -43,9 +45,16 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
         return {key: {kind: RangeSet(ranges) for kind, ranges in layers[key].items()} for key in wanted}
 
     def extend(
-        self, market: Market, interval_minutes: int, answers: Mapping[Evidence, RangeSet], traded: TradedSlots, now: datetime
+        self,
+        market: Market,
+        interval_minutes: int,
+        answers: Mapping[Evidence, RangeSet],
+        traded: TradedSlots,
+        now: datetime,
     ) -> Coverage:
-        """Add answers; touching ranges of one kind become one row. Call it inside the transaction that records the file."""
+        """Add answers; touching ranges of one kind become one row. Call it inside the transaction that records the
+        file.
+        """
         rows: dict[tuple[Evidence, TimeRange], DataCoverageRange] = {}
         layers: dict[Evidence, list[TimeRange]] = defaultdict(list)
         for row in self.filter(market=market, interval_minutes=interval_minutes):
@@ -62,9 +71,16 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
             rows[key].verify(traded.count(key[1]), now)
         self.bulk_create(
             DataCoverageRange(
-                market=market, interval_minutes=interval_minutes, start_date=r.start, end_date=r.end, source=kind.source,
-                derived=kind.derived, proven=kind.proven, provisional=kind.provisional,
-                record_count=traded.count(r), last_verified=now,
+                market=market,
+                interval_minutes=interval_minutes,
+                start_date=r.start,
+                end_date=r.end,
+                source=kind.source,
+                derived=kind.derived,
+                proven=kind.proven,
+                provisional=kind.provisional,
+                record_count=traded.count(r),
+                last_verified=now,
             )
             for kind, r in sorted(wanted - rows.keys(), key=lambda item: (item[1], item[0].rank))
         )
@@ -82,7 +98,9 @@ class DataCoverageRange(models.Model):
     derived = models.BooleanField(default=False, help_text="Made from a finer interval.")
     proven = models.BooleanField(default=False, help_text="Contiguous trade ids prove its quiet slots.")
     provisional = models.BooleanField(default=False, help_text="Any other answer replaces it.")
-    record_count = models.PositiveBigIntegerField(default=0, help_text="Candles stored in it when it was last verified.")
+    record_count = models.PositiveBigIntegerField(
+        default=0, help_text="Candles stored in it when it was last verified."
+    )
     last_verified = models.DateTimeField()
 
     objects: ClassVar[CoverageRanges] = CoverageRanges()
@@ -90,7 +108,9 @@ class DataCoverageRange(models.Model):
     class Meta:
         ordering = ("market", "interval_minutes", "start_date")
         constraints = [
-            models.CheckConstraint(condition=models.Q(end_date__gt=models.F("start_date")), name="coverage_ends_after_it_starts"),
+            models.CheckConstraint(
+                condition=models.Q(end_date__gt=models.F("start_date")), name="coverage_ends_after_it_starts"
+            ),
             models.UniqueConstraint(
                 fields=["market", "interval_minutes", "source", "derived", "proven", "provisional", "start_date"],
                 name="one_coverage_range_a_start",
@@ -98,7 +118,9 @@ class DataCoverageRange(models.Model):
         ]
         indexes = [
             # overlapping(): every plan, verdict and report asks it
-            models.Index(fields=["market", "interval_minutes", "start_date", "end_date"], name="coverage_by_series_and_time"),
+            models.Index(
+                fields=["market", "interval_minutes", "start_date", "end_date"], name="coverage_by_series_and_time"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -141,7 +163,9 @@ class TradedDays(models.Model):
     def counts(self) -> npt.NDArray[np.uint16]:
         return np.frombuffer(zlib.decompress(self.packed), dtype="<u2")
 
-    def put(self, pieces: Iterable[tuple[date, npt.NDArray[np.uint16]]], first_slot: datetime, last_slot: datetime) -> None:
+    def put(
+        self, pieces: Iterable[tuple[date, npt.NDArray[np.uint16]]], first_slot: datetime, last_slot: datetime
+    ) -> None:
         """Replace the days of `pieces`, as the store counted them; the slots tell how far candles now reach."""
         first, counts = self.first_day, self.counts if self.packed else np.zeros(0, dtype="<u2")
         for day, piece in pieces:

@@ -27,7 +27,9 @@ class GapRecord(models.Model):
     gap_end = models.DateTimeField()
     missing_candles = models.PositiveBigIntegerField()
     reason = models.CharField(max_length=8, choices=[(r.value, r.value) for r in Reason], default=Reason.MISSING)
-    is_api_fillable = models.BooleanField(default=False, help_text="Wholly inside the API's window when last looked at.")
+    is_api_fillable = models.BooleanField(
+        default=False, help_text="Wholly inside the API's window when last looked at."
+    )
     overflow_candles = models.PositiveBigIntegerField(default=0, help_text="Its slots outside that window.")
     status = models.CharField(max_length=12, choices=GapStatus.choices, default=GapStatus.DETECTED)
     detected_at = models.DateTimeField()
@@ -39,10 +41,13 @@ class GapRecord(models.Model):
     class Meta:
         ordering = ("market", "interval_minutes", "gap_start")
         constraints = [
-            models.CheckConstraint(condition=models.Q(gap_end__gt=models.F("gap_start")), name="gap_ends_after_it_starts"),
+            models.CheckConstraint(
+                condition=models.Q(gap_end__gt=models.F("gap_start")), name="gap_ends_after_it_starts"
+            ),
             # two open gaps of a series cannot start at one slot: reconciliation would have matched them
             models.UniqueConstraint(
-                fields=["market", "interval_minutes", "gap_start"], condition=~models.Q(status=GapStatus.FILLED),
+                fields=["market", "interval_minutes", "gap_start"],
+                condition=~models.Q(status=GapStatus.FILLED),
                 name="one_open_gap_a_start",
             ),
         ]

@@ -19,7 +19,9 @@ class IngestionJob(models.Model):
     """One run of the main command. All times UTC; `end_date` is exclusive."""
 
     job_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    tier = models.CharField(max_length=64, blank=True, help_text="Tiers asked for, joined by commas; empty for --markets.")
+    tier = models.CharField(
+        max_length=64, blank=True, help_text="Tiers asked for, joined by commas; empty for --markets."
+    )
     markets = models.JSONField(default=list, help_text="Names of the markets asked for by --markets.")
     quotes = models.JSONField(default=list)
     intervals = models.JSONField(default=list, help_text="Widths in minutes.")

@@ -16,19 +16,23 @@ from chandlery.stores.base import CandleStore
 
 
 class StoreEmptied(ChandleryError):
-    """CANDLE_STORE {url} is empty or not there, but the state in the database speaks of {candles:,} candles in it; point CANDLE_STORE back, or repair with: {repair}"""
+    """CANDLE_STORE {url} is empty or not there, but the state in the database speaks of {candles:,} candles in it;
+    point CANDLE_STORE back, or repair with: {repair}"""
 
 
 class StoreExchanged(ChandleryError):
-    """CANDLE_STORE {url} is not the store that the state in the database speaks of ({known}); point CANDLE_STORE back, or repair with: {repair}"""
+    """CANDLE_STORE {url} is not the store that the state in the database speaks of ({known}); point CANDLE_STORE
+    back, or repair with: {repair}"""
 
 
 class StoreUnknown(ChandleryError):
-    """CANDLE_STORE {url} holds candles of which the state in the database knows nothing; point CANDLE_STORE or DATABASE_URL elsewhere, or take them in with: {repair}"""
+    """CANDLE_STORE {url} holds candles of which the state in the database knows nothing; point CANDLE_STORE or
+    DATABASE_URL elsewhere, or take them in with: {repair}"""
 
 
 class StoreIncomplete(ChandleryError):
-    """CANDLE_STORE {url} lacks {missing} of {known} series that the state in the database has candles of, {example} first; restore them, or repair with: {repair}"""
+    """CANDLE_STORE {url} lacks {missing} of {known} series that the state in the database has candles of, {example}
+    first; restore them, or repair with: {repair}"""
 
 
 def checked_store(url: str, home: Path) -> CandleStore:
@@ -73,7 +77,9 @@ def _candles_on_record() -> int:
 
 
 def _check_series(store: CandleStore, url: str) -> None:
-    rows = TradedDays.objects.filter(candles__gt=0).values_list("market__exchange", "market__altname", "interval_minutes")
+    rows = TradedDays.objects.filter(candles__gt=0).values_list(
+        "market__exchange", "market__altname", "interval_minutes"
+    )
     known = {Series(exchange, altname, Interval(minutes)) for exchange, altname, minutes in rows}
     missing = sorted(known - set(store.series()))
     if missing:

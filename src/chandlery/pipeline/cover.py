@@ -22,7 +22,8 @@ from chandlery.stores.base import CandleStore
 def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
     """Record first trades and the claims of whole releases for `markets`; how many series gained coverage.
 
-    A complete release carries each market from its first day, so its first row dates the first trade, and every series it
+    A complete release carries each market from its first day, so its first row dates the first trade, and every
+    series it
     holds is answered for from there on. A market listed at the time and absent from a whole release is claimed quiet.
     """
     listed = list(markets)
@@ -97,7 +98,9 @@ def _ingested(markets: list[Market]) -> Ingested:
 
 
 def _date_first_trades(markets: list[Market], ingested: Ingested, complete: set[int]) -> None:
-    """A complete release carries each market from its first day: its first row is the first trade, to the finest slot."""
+    """A complete release carries each market from its first day: its first row is the first trade, to the finest
+    slot.
+    """
     by_pk = {market.pk: market for market in markets}
     for (market_id, release_id), slots in sorted(ingested.items()):
         if release_id not in complete:

@@ -25,7 +25,9 @@ def open_gaps(known: Knowledge, within: Iterable[TimeRange]) -> list[Gap]:
     return [gap for r in RangeSet(within) for gap in gaps_of(judge(known, r), known.interval)]
 
 
-def record_gaps(facts: Mapping[str, MarketFacts], wanted: Mapping[Series, TimeRange | None], now: datetime) -> list[GapRecord]:
+def record_gaps(
+    facts: Mapping[str, MarketFacts], wanted: Mapping[Series, TimeRange | None], now: datetime
+) -> list[GapRecord]:
     """Bring the records of the wanted series in line with what is open now; the records that are open, in order.
 
     Looked at are the wanted ranges and whatever stands on record as open beyond them.

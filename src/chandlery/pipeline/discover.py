@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -60,8 +60,9 @@ def date_releases(sources: Sequence[ArchiveSource], executor: Executor) -> list[
         if release is not None and release.period_end is None:
             seen = ArchiveRelease.objects.filter(name=release.name, rank__endswith=release.fingerprint[:12]).first()
             end = seen.period_end if seen else _last_slot_end(source.members, executor)
-            source = replace(source, release=release.with_period_end(end) if end is not None else None)
-        dated.append(source)
+            dated.append(replace(source, release=release.with_period_end(end) if end is not None else None))
+        else:
+            dated.append(source)
     return dated
 
 
@@ -108,9 +109,11 @@ def record_releases(sources: Iterable[ArchiveSource]) -> dict[str, ArchiveReleas
     return found
 
 
-def files_on_hand(sources: Iterable[ArchiveSource], exchange: str = "kraken") -> list[FileOnHand]:
-    """Every file of the sources, with what is known of it from its place and signature alone."""
-    listed = [(source, member) for source in sources for member in source.members]
+def files_on_hand(
+    sources: Iterable[ArchiveSource], names: Collection[str], exchange: str = "kraken"
+) -> list[FileOnHand]:
+    """The files of these markets, with what is known of them from their place, their signature and their edges."""
+    listed = [(source, member) for source in sources for member in source.members if member.altname in names]
     known = _settled_records([member for _, member in listed])
     return [_on_hand(source.release, member, exchange, known) for source, member in listed]
 
@@ -138,10 +141,10 @@ def _on_hand(
     key = (member.label, member.signature)
     span = known.get(key)
     if period is not None:
-        start = period.start or (span.start if span else ALL_TIME.start)
+        start = period.start or (span.start if span else _first_slot(member))
         expected = TimeRange(start, max(period.end, start + member.interval.delta))
     else:
-        expected = span or _peeked(member) or ALL_TIME
+        expected = span or _peeked(member)
     rank = release.rank if release is not None and period is not None else ""
     return FileOnHand(series, member, period, rank, unchanged=key in known, expected=expected)
 
@@ -152,17 +155,25 @@ def period_of(release: Release | None) -> Period | None:
     return Period(release.period_start, release.period_end, release.complete)
 
 
-def _peeked(member: Member) -> TimeRange | None:
-    """What a plain file will answer for, from its first and last row.
-
-    None where these are no rows (reading it will say what is wrong), or where the end cannot be had without reading all.
+def _first_slot(member: Member) -> datetime:
+    """The open of a file's first slot; the beginning of time for a file that cannot be read: its ingestion will say
+    why.
     """
-    if member.container is not Container.PLAIN:
-        return None
     try:
-        first, last = first_timestamp(member), last_timestamp(member)
+        first = first_timestamp(member)
     except ChandleryError:
-        return None
-    if first is None or last is None or last < first:
-        return None
-    return RangeSet(r for ranges in claim_of(None, member.interval, first, last).answers.values() for r in ranges).span
+        first = None
+    return max(first, ALL_TIME.start) if first is not None else ALL_TIME.start
+
+
+def _peeked(member: Member) -> TimeRange:
+    """What a loose file will answer for, from its first and last row.
+
+    The end of time where the last row cannot be had without reading all, or where these are no rows.
+    """
+    first = _first_slot(member)
+    last = _last_slot(member) if member.container is Container.PLAIN else None
+    if last is None or last < first:
+        return TimeRange(first, ALL_TIME.end)
+    claimed = RangeSet(r for ranges in claim_of(None, member.interval, first, last).answers.values() for r in ranges)
+    return claimed.span or ALL_TIME

@@ -178,6 +178,15 @@ class JobEnded:
 
 
 Event = (
-    JobStarted | SourcesFound | Planned | FilesStarted | FileDone | FilesDone | GapsFound
-    | FillStarted | SeriesFilled | FillDone | JobEnded
+    JobStarted
+    | SourcesFound
+    | Planned
+    | FilesStarted
+    | FileDone
+    | FilesDone
+    | GapsFound
+    | FillStarted
+    | SeriesFilled
+    | FillDone
+    | JobEnded
 )

@@ -40,12 +40,18 @@ def _source(source: ArchiveSource, names: set[str]) -> events.SourceFound:
     period = ""
     if release is not None and release.period_end is not None:
         last = release.period_end - timedelta(microseconds=1)
-        period = f"{release.period_start:%Y-%m-%d} to {last:%Y-%m-%d}" if release.period_start else f"up to {last:%Y-%m-%d}"
+        period = (
+            f"{release.period_start:%Y-%m-%d} to {last:%Y-%m-%d}" if release.period_start else f"up to {last:%Y-%m-%d}"
+        )
     wanted = sum(member.altname in names for member in source.members)
-    return events.SourceFound(source.path, source.kind, release.name if release else "", period, len(source.members), wanted)
+    return events.SourceFound(
+        source.path, source.kind, release.name if release else "", period, len(source.members), wanted
+    )
 
 
-def planned(made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts], now: datetime) -> events.Planned:
+def planned(
+    made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts], now: datetime
+) -> events.Planned:
     """Step 2: who serves what."""
     intervals = sorted({series.interval for series in wanted})
     api = RangeSet(part for series, left in made.open.items() for part in _inside_window(left, series.interval, now))
@@ -95,7 +101,9 @@ def _derivation(made: Derivation) -> events.DerivationPlanned:
     span = made.ranges.span
     assert span is not None, "a derivation has slots"
     series = made.series
-    return events.DerivationPlanned(series.market, series.interval, made.finer, made.ranges.slots(series.interval), span)
+    return events.DerivationPlanned(
+        series.market, series.interval, made.finer, made.ranges.slots(series.interval), span
+    )
 
 
 def _open(made: Plan, wanted: Mapping[Series, Wanted], now: datetime) -> Iterable[events.OpenPlanned]:
@@ -124,6 +132,9 @@ def gaps_found(rows: Sequence[GapRecord], derivations: Sequence[Derivation]) -> 
             left.append(row)
     fillable = sum(row.is_api_fillable for row in left)
     return events.GapsFound(
-        gaps=len(rows), candles=sum(row.missing_candles for row in rows), derivable=derivable,
-        api_fillable=fillable, require_csv=len(left) - fillable,
+        gaps=len(rows),
+        candles=sum(row.missing_candles for row in rows),
+        derivable=derivable,
+        api_fillable=fillable,
+        require_csv=len(left) - fillable,
     )

@@ -13,7 +13,7 @@ from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.frame import empty_candles
 from chandlery.candles.series import Series
 from chandlery.errors import ChandleryError
-from chandlery.exchanges.kraken.archive import Member, hash_member, open_rows
+from chandlery.exchanges.kraken.archive import EmptyMember, Member, hash_member, open_rows
 from chandlery.exchanges.kraken.archive_claims import Claim, Period, claim_of
 from chandlery.stores import open_store
 from chandlery.stores.base import CandleWriter, Written
@@ -23,7 +23,8 @@ from chandlery.stores.base import CandleWriter, Written
 class IngestTask:
     """One file to bring into the store.
 
-    `rank` is its release's place among answers; empty for a loose file, which any release outranks. `known` maps the content hash of files of this
+    `rank` is its release's place among answers; empty for a loose file, which any release outranks. `known` maps the
+    content hash of files of this
     series and size that are in the store already to the rank their rows stand with.
     """
 
@@ -79,7 +80,8 @@ def _ingest(task: IngestTask) -> IngestResult:
             _append(writer, held, settled)
             held = block
         first, last = reader.first, reader.last
-        assert first is not None and last is not None and reader.sha256 is not None, "the reader refuses empty files"
+        if first is None or last is None or reader.sha256 is None:
+            raise EmptyMember(path=task.member.label)
         claim = claim_of(task.period, task.series.interval, first, last)
         _append(writer, held.head(-1), settled)
         _append(writer, held.tail(1), replace(settled, provisional=claim.provisional is not None))

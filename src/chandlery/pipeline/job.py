@@ -23,8 +23,8 @@ from chandlery.pipeline.explain import gaps_found, planned, sources_found
 from chandlery.pipeline.fill import DeriveResult, DeriveTask, derive_series
 from chandlery.pipeline.ingest import IngestResult, IngestTask, ingest_file
 from chandlery.pipeline.knowledge import MarketFacts, know
-from chandlery.pipeline.markets import register, select
-from chandlery.pipeline.plan import FileOnHand, Plan, Wanted, plan
+from chandlery.pipeline.markets import ensure_markets, register, select
+from chandlery.pipeline.plan import FileOnHand, Plan, Wanted, earlier, first_slots, plan
 from chandlery.pipeline.record import record_derived, record_file, record_problems
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.pipeline.schedule import Schedule, known_hashes
@@ -32,7 +32,8 @@ from chandlery.stores.base import CandleStore, Written
 
 
 class WorkerDied(ChandleryError):
-    """A worker process died (out of memory, or killed) while these were in hand: {current}; run the same command again to go on"""
+    """A worker process died (out of memory, or killed) while these were in hand: {current}; run the same command
+    again to go on"""
 
 
 class StoppedOnError(ChandleryError):
@@ -59,11 +60,14 @@ class Run:
 
     @property
     def wanted(self) -> dict[Series, Wanted]:
-        """Every series asked for, as far as its market's history is known by now."""
+        """Every series asked for, as far as its market's history is known by now, or files yet to be read foretell
+        it.
+        """
         now = self.surroundings.clock()
+        unread = first_slots(file for file in self.files if not file.unchanged and file.member.label not in self.done)
         return {
             Series(facts.market.exchange, name, interval): Wanted(
-                self.request.selection.wanted(interval, facts.start, now), facts.market.life
+                self.request.selection.wanted(interval, earlier(facts.start, unread.get(name)), now), facts.market.life
             )
             for name, facts in self.facts.items()
             for interval in self.request.selection.intervals
@@ -83,7 +87,10 @@ class Run:
 
 
 def run_job(
-    request: IngestRequest, surroundings: Surroundings, executor: Executor, tiers: TierTable,
+    request: IngestRequest,
+    surroundings: Surroundings,
+    executor: Executor,
+    tiers: TierTable,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[events.Event, None, None]:
     """Do it. A UsageError comes before there is a job; any other ChandleryError leaves the job FAILED."""
@@ -112,6 +119,7 @@ def dry_run(
 ) -> list[events.Event]:
     """What a run would do. It looks at everything and leaves nothing: its transaction is rolled back."""
     with transaction.atomic():
+        ensure_markets(tiers)
         store = checked_store(surroundings.store_url, surroundings.home)
         run = _prepare(request, surroundings, executor, tiers, lambda: False, store)
         told: list[events.Event] = [_discovered(run), _planned(run, run.plan())]
@@ -120,8 +128,12 @@ def dry_run(
 
 
 def _prepare(
-    request: IngestRequest, surroundings: Surroundings, executor: Executor, tiers: TierTable,
-    should_stop: Callable[[], bool], store: CandleStore,
+    request: IngestRequest,
+    surroundings: Surroundings,
+    executor: Executor,
+    tiers: TierTable,
+    should_stop: Callable[[], bool],
+    store: CandleStore,
 ) -> Run:
     found = discover(request.sources)
     register(found.altnames, tiers)
@@ -150,7 +162,7 @@ def _steps(run: Run) -> Iterator[events.Event]:
 def _discovered(run: Run) -> events.SourcesFound:
     run.found = Found(tuple(date_releases(run.found.sources, run.executor)))
     run.releases = record_releases(run.found.sources)
-    run.files = files_on_hand(run.found.sources)
+    run.files = files_on_hand(run.found.sources, {market.altname for market in run.markets})
     run.look()
     return sources_found(run.found, run.markets, run.request)
 
@@ -197,8 +209,13 @@ def _ingest(run: Run, files: Sequence[FileOnHand]) -> Iterator[events.FileDone]:
     hashes = known_hashes(files)
     tasks = [
         IngestTask(
-            file.series, file.member, file.period, file.rank, hashes.get((file.series, file.member.size), {}),
-            run.surroundings.store_url, run.surroundings.home,
+            file.series,
+            file.member,
+            file.period,
+            file.rank,
+            hashes.get((file.series, file.member.size), {}),
+            run.surroundings.store_url,
+            run.surroundings.home,
         )
         for file in files
     ]
@@ -208,7 +225,9 @@ def _ingest(run: Run, files: Sequence[FileOnHand]) -> Iterator[events.FileDone]:
         for task, result in schedule.results(tasks, run.should_stop):
             started = run.surroundings.clock()
             release = run.releases.get(task.rank)
-            row = record_file(result, run.job, markets[task.series.market], release, run.store, started, run.surroundings.clock())
+            row = record_file(
+                result, run.job, markets[task.series.market], release, run.store, started, run.surroundings.clock()
+            )
             run.done.add(task.member.label)
             if result.error:
                 run.failures.append((task.member.label, result.error))
@@ -220,8 +239,15 @@ def _ingest(run: Run, files: Sequence[FileOnHand]) -> Iterator[events.FileDone]:
 def _told(result: IngestResult, row: FileIngestionRecord, current: tuple[str, ...]) -> events.FileDone:
     written = result.written or Written()
     return events.FileDone(
-        result.task.member.label, result.task.member.size, row.status, result.rows, written.inserted, written.replaced,
-        written.conflicting, result.error, current,
+        result.task.member.label,
+        result.task.member.size,
+        row.status,
+        result.rows,
+        written.inserted,
+        written.replaced,
+        written.conflicting,
+        result.error,
+        current,
     )
 
 
@@ -252,7 +278,9 @@ def _fill(run: Run) -> Iterator[events.Event]:
 def _filled(result: DeriveResult) -> events.SeriesFilled:
     made = result.task.derivation
     series = made.series
-    return events.SeriesFilled(series.market, series.interval, made.finer, result.candles, made.ranges.slots(series.interval))
+    return events.SeriesFilled(
+        series.market, series.interval, made.finer, result.candles, made.ranges.slots(series.interval)
+    )
 
 
 def _stop_on_error(run: Run) -> None:
@@ -264,12 +292,20 @@ def _create_job(run: Run) -> IngestionJob:
     asked = run.request.selection
     now = run.surroundings.clock()
     return IngestionJob.objects.create(
-        tier=",".join(asked.tiers), markets=list(asked.markets), quotes=list(asked.quotes),
-        intervals=[int(interval) for interval in asked.intervals], start_date=asked.start, end_date=asked.end,
-        status=JobStatus.RUNNING, created_at=now, started_at=now,
+        tier=",".join(asked.tiers),
+        markets=list(asked.markets),
+        quotes=list(asked.quotes),
+        intervals=[int(interval) for interval in asked.intervals],
+        start_date=asked.start,
+        end_date=asked.end,
+        status=JobStatus.RUNNING,
+        created_at=now,
+        started_at=now,
         assets_count=len({market.base_id or market.pk for market in run.markets}),
         csv_source_dir=os.pathsep.join(str(path) for path in run.request.sources),
-        api_backfill_enabled=run.request.api_backfill, auto_gap_fill=run.request.auto_gap_fill, complete=run.request.complete,
+        api_backfill_enabled=run.request.api_backfill,
+        auto_gap_fill=run.request.auto_gap_fill,
+        complete=run.request.complete,
     )
 
 

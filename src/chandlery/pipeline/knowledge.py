@@ -89,7 +89,9 @@ class MarketFacts:
 
 
 def know(markets: Iterable[Market], store: CandleStore) -> dict[str, MarketFacts]:
-    """Everything state knows of every interval of `markets`, by altname. The number of queries does not grow with them."""
+    """Everything state knows of every interval of `markets`, by altname. The number of queries does not grow with
+    them.
+    """
     listed = list(markets)
     by_pk = {market.pk: market for market in listed}
     days: dict[tuple[int, int], TradedDays] = {

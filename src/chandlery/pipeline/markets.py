@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from django.db import transaction
 
 from chandlery.errors import UsageError
 from chandlery.exchanges.base import Category, Listing, Tier
 from chandlery.exchanges.kraken.names import classify, load_listings, resolve
-from chandlery.exchanges.kraken.tiers import TierTable, load_tiers
+from chandlery.exchanges.kraken.tiers import TierTable
 from chandlery.models import Asset, Market
 from chandlery.pipeline.request import Selection
 
@@ -19,11 +18,11 @@ class NothingSelected(UsageError):
     """No market matches {what}; {hint}."""
 
 
-def ensure_markets(tiers_file: Path | None) -> None:
-    """Fill the tables of a new database with the shipped names and tiers; an existing one is left as it is."""
+def ensure_markets(tiers: TierTable) -> None:
+    """Fill the tables of a new database with the shipped names and these tiers; an existing one is left as it is."""
     if not Market.objects.exists():
         with transaction.atomic():
-            add_listings(load_listings().values(), load_tiers(tiers_file))
+            add_listings(load_listings().values(), tiers)
 
 
 def add_listings(listings: Iterable[Listing], tiers: TierTable) -> None:
@@ -31,7 +30,8 @@ def add_listings(listings: Iterable[Listing], tiers: TierTable) -> None:
     wanted = list(listings)
     tickers = {ticker for listing in wanted for ticker in (listing.base, listing.quote)}
     Asset.objects.bulk_create(
-        (Asset(ticker=t, category=tiers.category(t), tier=tiers.tier(t)) for t in sorted(tickers)), ignore_conflicts=True
+        (Asset(ticker=t, category=tiers.category(t), tier=tiers.tier(t) or "") for t in sorted(tickers)),
+        ignore_conflicts=True,
     )
     assets = {asset.ticker: asset for asset in Asset.objects.filter(ticker__in=tickers)}
     Market.objects.bulk_create(
@@ -47,7 +47,7 @@ def apply_tiers(tiers: TierTable) -> int:
     """Set category and tier of every asset as the table says; how many changed."""
     changed = []
     for asset in Asset.objects.all():
-        wanted = (tiers.category(asset.ticker), tiers.tier(asset.ticker))
+        wanted = (tiers.category(asset.ticker), tiers.tier(asset.ticker) or "")
         if (asset.category, asset.tier) != wanted:
             asset.category, asset.tier = wanted
             changed.append(asset)
@@ -56,8 +56,12 @@ def apply_tiers(tiers: TierTable) -> int:
 
 
 def register(altnames: Collection[str], tiers: TierTable) -> dict[str, Market]:
-    """The markets of these file names; those in no table are classified where that is certain, else left unclassified."""
-    known = {market.altname: market for market in Market.objects.filter(altname__in=altnames).select_related("base", "quote")}
+    """The markets of these file names; those in no table are classified where that is certain, else left
+    unclassified.
+    """
+    known = {
+        market.altname: market for market in Market.objects.filter(altname__in=altnames).select_related("base", "quote")
+    }
     listings = load_listings()
     for altname in sorted(set(altnames) - known.keys()):
         split = classify(altname, listings)
@@ -86,7 +90,8 @@ def select(selection: Selection) -> list[Market]:
             chosen += Market.objects.filter(base__isnull=True)
         if not chosen:
             raise NothingSelected(
-                what=f"{selection.title} quoted in {', '.join(selection.quotes)}", hint="try --quotes USD,EUR or --markets"
+                what=f"{selection.title} quoted in {', '.join(selection.quotes)}",
+                hint="try --quotes USD,EUR or --markets",
             )
     return sorted({market.altname: market for market in chosen}.values(), key=lambda market: market.altname)
 

@@ -12,6 +12,7 @@ from chandlery.candles.evidence import Coverage, Evidence, Source, answered
 from chandlery.candles.gap import derivable
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
+from chandlery.candles.start import earliest_slot
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
 from chandlery.exchanges.kraken.archive import Member
@@ -23,7 +24,9 @@ ALL_TIME = TimeRange(datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzin
 
 @dataclass(frozen=True, slots=True)
 class FileOnHand:
-    """A file of a source. `unchanged`: what it holds is in the store and on record. `expected`: what it will answer for."""
+    """A file of a source. `unchanged`: what it holds is in the store and on record. `expected`: what it will answer
+    for.
+    """
 
     series: Series
     member: Member
@@ -56,7 +59,7 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`files` are to be read, largest first; `unchanged` need no reading; `open` is what nothing planned will answer."""
+    """`files` are to be read, largest first; `unchanged` need no reading; `open` is what nothing planned answers."""
 
     files: tuple[FileOnHand, ...]
     unchanged: tuple[FileOnHand, ...]
@@ -72,7 +75,8 @@ def plan(
     derive: bool = True,
     done: Collection[str] = (),
 ) -> Plan:
-    """What to read and to derive. `coverage` holds every interval of the wanted markets; `done` are labels of files that
+    """What to read and to derive. `coverage` holds every interval of the wanted markets; `done` are labels of files
+    that
     were read in this run already, whatever came of them.
     """
     on_hand: dict[Series, list[FileOnHand]] = defaultdict(list)
@@ -103,6 +107,24 @@ def plan(
         derivations=tuple(derivations),
         open=open_ranges,
     )
+
+
+def first_slots(files: Iterable[FileOnHand]) -> dict[str, datetime]:
+    """Where the history of each market begins, as far as the edges of these files foretell it."""
+    edges: dict[str, dict[Interval, datetime]] = defaultdict(dict)
+    for file in files:
+        # A quarterly archive's period says nothing of a market's first trade.
+        if file.expected.start != ALL_TIME.start and (file.period is None or file.period.complete):
+            known = edges[file.series.market]
+            start = file.expected.start
+            known[file.series.interval] = min(start, known.get(file.series.interval, start))
+    found = ((market, earliest_slot(firsts)) for market, firsts in edges.items())
+    return {market: first for market, first in found if first is not None}
+
+
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two moments, of which neither need be known."""
+    return min((moment for moment in (one, other) if moment is not None), default=None)
 
 
 def relevant(files: Iterable[FileOnHand], within: TimeRange | None) -> list[FileOnHand]:

@@ -66,8 +66,12 @@ def index_store(surroundings: Surroundings, tiers: TierTable) -> Counted:
             if days is None or span is None:
                 continue
             row = TradedDays(
-                market=markets[series.market], interval_minutes=int(series.interval), first_day=days.first_day, packed=b"",
-                first_slot=span.start, last_slot=span.end - series.interval.delta,
+                market=markets[series.market],
+                interval_minutes=int(series.interval),
+                first_day=days.first_day,
+                packed=b"",
+                first_slot=span.start,
+                last_slot=span.end - series.interval.delta,
             )
             row.put([(days.first_day, days.counts)], row.first_slot, row.last_slot)
             row.save()

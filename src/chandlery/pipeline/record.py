@@ -30,8 +30,13 @@ from chandlery.stores.base import CandleStore, Written
 
 
 def record_file(
-    result: IngestResult, job: IngestionJob, market: Market, release: ArchiveRelease | None, store: CandleStore,
-    started: datetime, now: datetime,
+    result: IngestResult,
+    job: IngestionJob,
+    market: Market,
+    release: ArchiveRelease | None,
+    store: CandleStore,
+    started: datetime,
+    now: datetime,
 ) -> FileIngestionRecord:
     """File, traded days, coverage and the job's progress, together."""
     task = result.task
@@ -50,17 +55,22 @@ def record_file(
         else:
             _read(row, result, result.written)
         row.save()
-        FileIngestionRecord.objects.filter(file_path=row.file_path, status=FileStatus.FAILED).exclude(pk=row.pk).delete()
+        FileIngestionRecord.objects.filter(file_path=row.file_path, status=FileStatus.FAILED).exclude(
+            pk=row.pk
+        ).delete()
         if row.date_range_start is not None and row.date_range_end is not None:
             last = row.date_range_end - task.series.interval.delta
             answers = claim_of(task.period, task.series.interval, row.date_range_start, last).answers
-            record_answers(market, task.series.interval, answers, result.written, store, now, row.date_range_start, last)
+            record_answers(
+                market, task.series.interval, answers, result.written, store, now, row.date_range_start, last
+            )
         _advance(job, row)
     return row
 
 
 def _read(row: FileIngestionRecord, result: IngestResult, written: Written) -> None:
-    assert result.first is not None and result.last is not None, "the reader refuses empty files"
+    assert result.first is not None, "the reader refuses empty files"
+    assert result.last is not None, "the reader refuses empty files"
     row.status = FileStatus.COMPLETED
     row.records_count = result.rows
     row.conflicting_records, row.first_conflict = written.conflicting, written.first_conflict
@@ -81,7 +91,10 @@ def _copy_of_known(row: FileIngestionRecord, result: IngestResult) -> None:
 
 def _advance(job: IngestionJob, row: FileIngestionRecord) -> None:
     counted = {
-        FileStatus.COMPLETED: {"files_ingested": F("files_ingested") + 1, "records_ingested": F("records_ingested") + row.records_count},
+        FileStatus.COMPLETED: {
+            "files_ingested": F("files_ingested") + 1,
+            "records_ingested": F("records_ingested") + row.records_count,
+        },
         FileStatus.SKIPPED: {"files_skipped": F("files_skipped") + 1},
         FileStatus.FAILED: {"files_failed": F("files_failed") + 1},
     }
@@ -89,15 +102,28 @@ def _advance(job: IngestionJob, row: FileIngestionRecord) -> None:
 
 
 def record_answers(
-    market: Market, interval: Interval, answers: Mapping[Evidence, RangeSet], written: Written | None, store: CandleStore,
-    now: datetime, first: datetime | None, last: datetime | None,
+    market: Market,
+    interval: Interval,
+    answers: Mapping[Evidence, RangeSet],
+    written: Written | None,
+    store: CandleStore,
+    now: datetime,
+    first: datetime | None,
+    last: datetime | None,
 ) -> None:
-    """Traded days and coverage of one series, inside the caller's transaction. `first` and `last`: opens of its candles."""
+    """Traded days and coverage of one series, inside the caller's transaction. `first` and `last`: opens of its
+    candles.
+    """
     days = TradedDays.objects.filter(market=market, interval_minutes=int(interval)).first()
     if written is not None and written.days and first is not None and last is not None:
         if days is None:
             days = TradedDays(
-                market=market, interval_minutes=int(interval), first_day=first.date(), packed=b"", first_slot=first, last_slot=last
+                market=market,
+                interval_minutes=int(interval),
+                first_day=first.date(),
+                packed=b"",
+                first_slot=first,
+                last_slot=last,
             )
         days.put(((piece.first_day, piece.counts) for piece in written.days), first, last)
         days.save()
@@ -127,10 +153,16 @@ def record_problems(sources: Iterable[ArchiveSource], job: IngestionJob, now: da
 def record_failure(job: IngestionJob, path: str, signature: str, problem: ChandleryError, now: datetime) -> None:
     with transaction.atomic():
         FileIngestionRecord.objects.update_or_create(
-            file_path=path, signature=signature,
+            file_path=path,
+            signature=signature,
             defaults={
-                "job": job, "file_name": path.rsplit("/", 1)[-1][:200], "file_size_bytes": 0, "status": FileStatus.FAILED,
-                "error_message": str(problem), "started_at": now, "completed_at": now,
+                "job": job,
+                "file_name": path.rsplit("/", 1)[-1][:200],
+                "file_size_bytes": 0,
+                "status": FileStatus.FAILED,
+                "error_message": str(problem),
+                "started_at": now,
+                "completed_at": now,
             },
         )
         IngestionJob.objects.filter(pk=job.pk).update(files_failed=F("files_failed") + 1)

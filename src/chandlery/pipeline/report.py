@@ -54,7 +54,9 @@ def _statuses(markets: Sequence[Market]) -> Statuses:
     return found
 
 
-def _entry(facts: MarketFacts, interval: Interval, selection: Selection, statuses: Statuses, now: datetime) -> SeriesEntry:
+def _entry(
+    facts: MarketFacts, interval: Interval, selection: Selection, statuses: Statuses, now: datetime
+) -> SeriesEntry:
     market = facts.market
     within = selection.wanted(interval, facts.start, now)
     asset = market.base.ticker if market.base else market.altname
@@ -68,6 +70,12 @@ def _entry(facts: MarketFacts, interval: Interval, selection: Selection, statuse
         row = next((row for row in rows if row.range.overlaps(gap.range)), None)
         gaps.append(gap_entry(market.altname, gap, now, row.status if row else GapStatus.DETECTED))
     return SeriesEntry(
-        market.altname, market.pair, asset, interval, within, judged.tally, tuple(gaps),
+        market.altname,
+        market.pair,
+        asset,
+        interval,
+        within,
+        judged.tally,
+        tuple(gaps),
         first_trade_known=facts.starts_at_first_trade,
     )

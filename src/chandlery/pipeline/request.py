@@ -13,7 +13,9 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which series and dates. Tiers are narrowed by `quotes`; named markets are not. Dates: [start, end) UTC, None = open."""
+    """Which series and dates. Tiers are narrowed by `quotes`; named markets are not. Dates: [start, end) UTC, None =
+    open.
+    """
 
     intervals: tuple[Interval, ...]
     tiers: tuple[str, ...] = ()

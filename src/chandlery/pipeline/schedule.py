@@ -32,7 +32,9 @@ class Schedule(Generic[Task, Result]):
         return list(self._running.values())
 
     def results(self, tasks: Iterable[Task], should_stop: Callable[[], bool]) -> Iterator[tuple[Task, Result]]:
-        """Each task with its result, as they come. Once `should_stop`, those in hand are finished and no more are begun."""
+        """Each task with its result, as they come. Once `should_stop`, those in hand are finished and no more are
+        begun.
+        """
         waiting = list(tasks)
         while waiting or self._running:
             if should_stop():

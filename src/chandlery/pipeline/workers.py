@@ -13,7 +13,9 @@ PRELOADED = ["chandlery.pipeline.ingest", "chandlery.pipeline.fill"]
 
 @contextmanager
 def worker_pool(workers: int) -> Iterator[Executor]:
-    """A pool that starts its processes with the first task. A fork after polars has run would hang, hence the fork server."""
+    """A pool that starts its processes with the first task. A fork after polars has run would hang, hence the fork
+    server.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     # Files are spread over processes; threads inside them would only get in each other's way.

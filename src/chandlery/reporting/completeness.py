@@ -73,7 +73,9 @@ class SeriesEntry:
 
 @dataclass(frozen=True, slots=True)
 class CompletenessReport:
-    """What is there of a selection. `title` is the tiers or markets; `start` and `end` half-open UTC, None where nothing is known."""
+    """What is there of a selection. `title` is the tiers or markets; `start` and `end` half-open UTC, None where
+    nothing is known.
+    """
 
     title: str
     intervals: tuple[Interval, ...]
@@ -125,7 +127,9 @@ def gap_entry(market: str, gap: Gap, now: datetime, status: str = "DETECTED") ->
     return GapEntry(gap, outside is None, overflow, remedy_for(market, gap.interval, inside, outside, now), status)
 
 
-def remedy_for(market: str, interval: Interval, inside: TimeRange | None, outside: TimeRange | None, now: datetime) -> Remedy:
+def remedy_for(
+    market: str, interval: Interval, inside: TimeRange | None, outside: TimeRange | None, now: datetime
+) -> Remedy:
     """The cheapest way to close what lies inside the API's window and what lies outside."""
     if outside is None:
         return Remedy("inside Kraken's API window" if inside else "nothing to do")

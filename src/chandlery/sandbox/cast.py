@@ -21,12 +21,12 @@ CAST = (
     ),
     SandboxMarket(
         "XBTEUR", "XBT/EUR", "XXBT", "ZEUR",
-        listed=datetime(2023, 2, 7, 9, 30, tzinfo=UTC), price=18_000, decimals=1, share=0.75, depth=1.5, size=0.03,
+        listed=datetime(2023, 2, 7, 9, 30, tzinfo=UTC), price=18_000, decimals=1, share=0.65, depth=1.5, size=0.03,
     ),
     # Listed in mid-history.
     SandboxMarket(
         "SOLUSD", "SOL/USD", "SOL", "ZUSD",
-        listed=datetime(2023, 11, 16, 15, 30, tzinfo=UTC), price=60, share=0.7, depth=1.5, size=9, volatility=0.0006,
+        listed=datetime(2023, 11, 16, 15, 30, tzinfo=UTC), price=60, share=0.6, depth=1.5, size=9, volatility=0.0006,
     ),
     SandboxMarket(
         "XDGUSD", "XDG/USD", "XXDG", "ZUSD",

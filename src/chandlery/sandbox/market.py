@@ -22,8 +22,9 @@ LOTS = 10**8
 _MINUTE = timedelta(minutes=1)
 #: The pace of each hour of the day, UTC: Asia's morning, a lull, Europe, then New York; 1.0 on average.
 _HOURS = np.array(
-    [0.8, 0.8, 0.75, 0.7, 0.65, 0.65, 0.7, 0.8, 0.95, 1.0, 1.0, 1.0, 1.1, 1.4, 1.65, 1.7, 1.6, 1.45, 1.2, 1.05, 0.95, 0.8, 0.7, 0.6]
-)  # fmt: skip
+    [0.8, 0.8, 0.75, 0.7, 0.65, 0.65, 0.7, 0.8, 0.95, 1.0, 1.0, 1.0]
+    + [1.1, 1.4, 1.65, 1.7, 1.6, 1.45, 1.2, 1.05, 0.95, 0.8, 0.7, 0.6]
+)
 #: Monday to Sunday.
 _DAYS = np.array([1.05, 1.05, 1.05, 1.05, 1.05, 0.9, 0.85])
 #: How much livelier than usual a spell can be: quarter hours within stretches of eight and a half hours.
@@ -67,7 +68,7 @@ class SandboxMarket:
 
     @property
     def tick(self) -> float:
-        return 1 / 10**self.decimals
+        return 10.0**-self.decimals
 
     def listed_within(self, within: TimeRange) -> TimeRange | None:
         """The part of `within` in which it is listed."""

@@ -75,7 +75,8 @@ def _between(heights: Floats, knots: Integers, first: int) -> Floats:
     left = (knots >> 2) - first
     share = (knots & 3).astype(np.float64) * 0.25
     lower = heights[left]
-    return lower + (heights[left + 1] - lower) * share
+    between: Floats = lower + (heights[left + 1] - lower) * share
+    return between
 
 
 def growth(height: Floats) -> Floats:

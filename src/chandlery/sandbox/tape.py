@@ -66,7 +66,9 @@ class TickCandles:
         slots = self.opens_at // int(interval)
         starts = np.flatnonzero(np.diff(slots, prepend=-1))
         if len(starts) == len(slots):
-            return TickCandles(slots * int(interval), self.open, self.high, self.low, self.close, self.lots, self.trades)
+            return TickCandles(
+                slots * int(interval), self.open, self.high, self.low, self.close, self.lots, self.trades
+            )
         ends = np.append(starts[1:], len(slots)) - 1
         return TickCandles(
             slots[starts] * int(interval),

@@ -1,4 +1,4 @@
-"""Candle stores."""
+"""Where candles live."""
 
 from pathlib import Path
 
@@ -7,14 +7,22 @@ from chandlery.stores.base import CandleStore
 
 
 class UnknownStore(UsageError):
-    """CANDLE_STORE {url!r} is of no known kind; expected parquet:FOLDER, such as parquet:data/candles"""
+    """A candle store is written parquet:FOLDER; {scheme!r} is no kind of store that is known."""
+
+
+class NoFolder(UsageError):
+    """A candle store is written parquet:FOLDER; the folder is missing."""
 
 
 def open_store(url: str, base: Path) -> CandleStore:
-    """The store that a URL names; relative folders start from `base`. Nothing is made or read. Raises UnknownStore."""
-    scheme, separator, rest = url.partition(":")
-    if scheme == "parquet" and separator and rest:
-        from chandlery.stores.parquet import ParquetLake
+    """The store that `url` names; a relative folder lies in `base`. Touches nothing. Raises UnknownStore, NoFolder."""
+    scheme, colon, rest = url.partition(":")
+    if scheme != "parquet" or not colon:
+        # What follows the scheme may hold a password, so it is not repeated.
+        raise UnknownStore(scheme=scheme)
+    if not rest.strip():
+        raise NoFolder()
 
-        return ParquetLake(base / Path(rest).expanduser(), url)
-    raise UnknownStore(url=url)
+    from chandlery.stores.parquet import ParquetLake
+
+    return ParquetLake(base / Path(rest).expanduser(), url)

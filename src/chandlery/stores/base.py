@@ -30,8 +30,9 @@ class DayCounts:
 class Written:
     """What a write did. `days` tells the traded slots of every day of every partition it touched, as they are now.
 
-    inserted: slots that held nothing; replaced: stored values that changed; unchanged: answers equal to what was stored;
-    conflicting: answers that differ from a stored, settled one beyond tolerance, whichever of the two was kept.
+    inserted: slots that held nothing; replaced: stored values that changed; unchanged: answers equal to what was
+    stored; conflicting: settled answers that differ from a stored, settled one beyond tolerance, whichever of the two
+    was kept.
     """
 
     inserted: int = 0

@@ -1,23 +1,27 @@
-"""Two answers for one slot: which one stays. Pure, on frames, and the same in any order of work."""
+"""Which of two answers for one slot is kept. Pure; for archive rows the order of work makes no difference."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
 from chandlery.candles.evidence import Source
-from chandlery.candles.frame import CANDLE_SCHEMA, PRICES, VOLUME_TOLERANCE
-from chandlery.stores.base import ORIGIN_COLUMNS
+from chandlery.candles.frame import PRICES, VOLUME_TOLERANCE
+from chandlery.stores.stored import STORED_SCHEMA
 
-COLUMNS = (*CANDLE_SCHEMA, *ORIGIN_COLUMNS)
-_STRENGTH = {source.value: source.strength for source in Source}
+#: What tells two rows of one release (or of files that rank alike) apart: more trades first, then any fixed order.
+_CONTENT = ("trades", *PRICES, "volume")
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The outcome of a merge; `candles` is None where the stored frame stays as it is."""
+    """The rows to store, and what became of the incoming ones. `changed`: whether the rows differ from those stored.
 
-    candles: pl.DataFrame | None
+    inserted, replaced, unchanged, conflicting, first_conflict: as in `Written`.
+    """
+
+    rows: pl.DataFrame
+    changed: bool
     inserted: int
     replaced: int
     unchanged: int
@@ -25,88 +29,86 @@ class Merged:
     first_conflict: datetime | None
 
 
-def merge(stored: pl.DataFrame, answers: pl.DataFrame) -> Merged:
-    """Both have COLUMNS and are sorted. Absence deletes nothing.
+def merge(stored: pl.DataFrame, incoming: pl.DataFrame) -> Merged:
+    """`stored` with the answers of `incoming` that are better. Both have STORED_SCHEMA and strictly increasing times.
 
-    The greater wins: strength, then direct over derived, then (of archives) the release's rank. Where all are equal, of
-    two CSV rows the one with more trades, then greater prices and volume; of any others the later answer.
+    A slot's winner is stored whole, with its origin. No row of `stored` is dropped.
     """
-    both = stored.join(answers, on="timestamp", how="full", coalesce=True, suffix="_new", maintain_order="none")
-    old, new = pl.col("trades").is_not_null(), pl.col("trades_new").is_not_null()
-    met, equal = old & new, _equal()
-    settled = ~pl.col("provisional") & ~pl.col("provisional_new")
-    judged = both.with_columns(
-        _inserted=new & ~old,
-        _wins=new & (~old | _wins()),
-        _equal=met & equal,
-        _conflict=met & ~equal & settled,
-    ).with_columns(_replaced=met_and(pl.col("_wins"), old) & ~pl.col("_equal"))
-    rewritten = judged.select((pl.col("_wins") & (~old | _differs())).any()).item()
-    figures = judged.select(
-        pl.col("_inserted").sum(),
-        pl.col("_replaced").sum(),
-        pl.col("_equal").sum(),
-        pl.col("_conflict").sum(),
-        first=pl.col("timestamp").filter(pl.col("_conflict")).min(),
-    ).row(0)
-    kept = None
-    if rewritten:
-        kept = judged.select(
-            "timestamp",
-            *(pl.when("_wins").then(pl.col(f"{name}_new")).otherwise(pl.col(name)).alias(name) for name in COLUMNS[1:]),
-        ).sort("timestamp")
-    return Merged(kept, *figures)
-
-
-def met_and(wins: pl.Expr, old: pl.Expr) -> pl.Expr:
-    return wins & old
-
-
-def _equal() -> pl.Expr:
-    """Prices and trades exactly, volume within tolerance."""
-    volume, other = pl.col("volume"), pl.col("volume_new")
-    return pl.all_horizontal(
-        *(pl.col(name) == pl.col(f"{name}_new") for name in (*PRICES, "trades")),
-        (volume - other).abs() <= VOLUME_TOLERANCE * pl.max_horizontal(volume.abs(), other.abs()),
+    fresh = incoming.join(stored, on="timestamp", how="anti")
+    met = stored.join(incoming, on="timestamp", how="inner", suffix="_new", maintain_order="left").select(
+        "timestamp",
+        *(f"{column}_new" for column in STORED_SCHEMA if column != "timestamp"),
+        wins=_wins(),
+        equal=_equal(),
+        identical=_identical(),
+        settled=~(pl.col("provisional") | pl.col("provisional_new")),
+    )
+    winners = met.filter(pl.col("wins") & ~pl.col("identical"))
+    conflicts = met.filter(~pl.col("equal") & pl.col("settled"))["timestamp"]
+    return Merged(
+        rows=_laid_over(stored, winners, fresh),
+        changed=bool(winners.height or fresh.height),
+        inserted=fresh.height,
+        replaced=winners.filter(~pl.col("equal")).height,
+        unchanged=int(met["equal"].sum()),
+        conflicting=len(conflicts),
+        first_conflict=conflicts[0].replace(tzinfo=UTC) if len(conflicts) else None,
     )
 
 
-def _differs() -> pl.Expr:
-    """In any column, to the last bit: the winner's row is stored whole."""
-    return pl.any_horizontal(*(pl.col(name) != pl.col(f"{name}_new") for name in COLUMNS[1:]))
+def _laid_over(stored: pl.DataFrame, winners: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+    if winners.is_empty() and fresh.is_empty():
+        return stored
+    kept = stored.join(winners, on="timestamp", how="anti") if winners.height else stored
+    won = winners.select("timestamp", *(pl.col(f"{c}_new").alias(c) for c in STORED_SCHEMA if c != "timestamp"))
+    return pl.concat([kept, won, fresh]).sort("timestamp")
 
 
 def _wins() -> pl.Expr:
-    """Whether the new row takes the place of the stored one."""
-    tie = pl.when(_is_csv("") & _is_csv("_new")).then(_greater()).otherwise(pl.lit(True))
-    for rank in (_release, _direct, _strength):
-        tie = (rank("_new") > rank("")) | ((rank("_new") == rank("")) & tie)
-    return tie
+    """Whether the incoming row (`…_new`) beats the stored one."""
+    stronger, weaker = _strength("_new") > _strength(""), _strength("_new") < _strength("")
+    direct, was_direct = ~pl.col("derived_new"), ~pl.col("derived")
+    archive = (pl.col("source") == Source.CSV) & (pl.col("source_new") == Source.CSV)
+    later_release = pl.col("release_new") > pl.col("release")
+    earlier_release = pl.col("release_new") < pl.col("release")
+    return (
+        pl.when(stronger | weaker)
+        .then(stronger)
+        .when(direct != was_direct)
+        .then(direct)
+        .when(archive & (later_release | earlier_release))
+        .then(later_release)
+        .when(archive & direct)
+        .then(_greater_content())
+        .otherwise(True)  # of two API, walked or derived answers the later one stands
+    )
+
+
+def _greater_content() -> pl.Expr:
+    """Whether (trades, open, high, low, close, volume) of the incoming row sorts after those of the stored one."""
+    greater = pl.lit(False)
+    for column in reversed(_CONTENT):
+        new, old = pl.col(f"{column}_new"), pl.col(column)
+        greater = (new > old) | ((new == old) & greater)
+    return greater
+
+
+def _equal() -> pl.Expr:
+    """Prices and counts exactly, volumes within VOLUME_TOLERANCE relative."""
+    new, old = pl.col("volume_new"), pl.col("volume")
+    return pl.all_horizontal(
+        *(pl.col(f"{column}_new") == pl.col(column) for column in (*PRICES, "trades")),
+        (new - old).abs() <= VOLUME_TOLERANCE * pl.max_horizontal(new.abs(), old.abs()),
+    )
+
+
+def _identical() -> pl.Expr:
+    return pl.all_horizontal(
+        *(pl.col(f"{column}_new") == pl.col(column) for column in STORED_SCHEMA if column != "timestamp")
+    )
 
 
 def _strength(suffix: str) -> pl.Expr:
-    strength = pl.col(f"source{suffix}").replace_strict(_STRENGTH, return_dtype=pl.Int8)
-    return pl.when(pl.col(f"provisional{suffix}")).then(pl.lit(0, pl.Int8)).otherwise(strength)
-
-
-def _direct(suffix: str) -> pl.Expr:
-    """A provisional row is worth nothing, however it was made."""
-    return pl.col(f"provisional{suffix}") | ~pl.col(f"derived{suffix}")
-
-
-def _release(suffix: str) -> pl.Expr:
-    ranked = ~pl.col(f"derived{suffix}") & ~pl.col(f"provisional{suffix}")
-    return pl.when(ranked).then(pl.col(f"release{suffix}")).otherwise(pl.lit(""))
-
-
-def _is_csv(suffix: str) -> pl.Expr:
-    return (pl.col(f"source{suffix}") == Source.CSV.value) & ~pl.col(f"derived{suffix}")
-
-
-def _greater() -> pl.Expr:
-    """Of two rows of equal rank: a cut-off candle has fewer trades than the whole one."""
-    greater = pl.lit(False)
-    for name in reversed(("trades", *PRICES, "volume")):
-        new, old = pl.col(f"{name}_new"), pl.col(name)
-        greater = (new > old) | ((new == old) & greater)
-    return greater
+    strengths = {source.value: source.strength for source in Source}
+    settled = pl.col(f"source{suffix}").replace_strict(strengths, return_dtype=pl.Int8)
+    return pl.when(pl.col(f"provisional{suffix}")).then(pl.lit(0, pl.Int8)).otherwise(settled)

@@ -1,64 +1,84 @@
-"""Which file of the lake holds a candle: one a month at 1 minute, one a year from 5 to 60, one in all above."""
+"""How the lake cuts a series into files: one a month at 1 minute, one a year from 5 to 60, one in all above.
+
+A slot belongs to one partition only, so it can never stand in two files.
+"""
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import polars as pl
 
-from chandlery.candles.interval import Interval
+from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.timerange import TimeRange
-from chandlery.stores.base import DayCounts
 
-ALL = "all"
-_NAME = re.compile(r"(?P<year>\d{4})(?:-(?P<month>\d\d))?|all")
-_EPOCH_DAY = date(1970, 1, 1)
-_DAY_US = 86_400_000_000
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_YEAR = re.compile(r"(\d{4})")
+_LAST_YEAR = 9999
 
 
-def is_partition(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """A file's share of time, [start, end) in microseconds since the epoch, and its name without the suffix."""
+
+    start: int
+    end: int
+    name: str
+
+    @classmethod
+    def holding(cls, interval: Interval, microseconds: int) -> "Partition":
+        """The partition of `interval` that the slot belongs to."""
+        if interval > Interval.M60:
+            return WHOLE
+        moment = EPOCH + timedelta(microseconds=microseconds)
+        return _month(moment.year, moment.month) if interval == Interval.M1 else _year(moment.year)
+
+    @classmethod
+    def named(cls, interval: Interval, name: str) -> "Partition | None":
+        """The partition of `interval` with that name; None for a name that is none of ours."""
+        if interval > Interval.M60:
+            return WHOLE if name == WHOLE.name else None
+        match = (_MONTH if interval == Interval.M1 else _YEAR).fullmatch(name)
+        if match is None or not 1 <= int(match[1]) < _LAST_YEAR:
+            return None
+        return _month(int(match[1]), int(match[2])) if interval == Interval.M1 else _year(int(match[1]))
+
+    def overlaps(self, within: TimeRange | None) -> bool:
+        if within is None:
+            return True
+        return self.start < microseconds(within.end) and microseconds(within.start) < self.end
+
+    def inside(self, within: TimeRange | None) -> bool:
+        """Whether nothing of the partition lies outside of `within`."""
+        if within is None:
+            return True
+        return microseconds(within.start) <= self.start and self.end <= microseconds(within.end)
 
 
-def partition_span(name: str) -> TimeRange | None:
-    """The time that a file answers for: "2024-03" a month, "2024" a year, UTC; None for the one that holds all."""
-    match = _NAME.fullmatch(name)
-    if match is None or match["year"] is None:
-        return None
-    year = int(match["year"])
-    if match["month"] is None:
-        return TimeRange(datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC))
-    month = int(match["month"])
-    following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
-    return TimeRange(datetime(year, month, 1, tzinfo=UTC), following)
+WHOLE = Partition(-(2**63), 2**63 - 1, "all")
 
 
-def partition_of(interval: Interval, moment: datetime) -> str:
-    if interval < Interval.M5:
-        return f"{moment:%Y-%m}"
-    return f"{moment:%Y}" if interval <= Interval.M60 else ALL
-
-
-def partitioned(candles: pl.DataFrame, interval: Interval) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Sorted candles cut into the files they belong to, in order."""
-    opens = candles["timestamp"]
+def split(candles: pl.DataFrame, interval: Interval) -> Iterator[tuple[Partition, pl.DataFrame]]:
+    """Sorted candles, cut where partitions end. No copy is made."""
+    opens = candles["timestamp"].to_physical()
     start = 0
     while start < candles.height:
-        name = partition_of(interval, opens[start])
-        span = partition_span(name)
-        end = candles.height if span is None else int(opens.search_sorted(span.end))
-        yield name, candles.slice(start, end - start)
+        partition = Partition.holding(interval, int(opens[start]))
+        end = int(opens.search_sorted(partition.end))
+        yield partition, candles.slice(start, end - start)
         start = end
 
 
-def day_counts(opens: pl.Series, name: str = ALL) -> DayCounts:
-    """Candles a UTC day, of sorted opens: over the whole span of the file `name`, or from the first day to the last."""
-    days = opens.to_physical().to_numpy() // _DAY_US
-    span = partition_span(name)
-    if span is None:
-        first, length = int(days[0]), int(days[-1] - days[0]) + 1
-    else:
-        first, length = (span.start.date() - _EPOCH_DAY).days, span.length.days
-    counts = np.bincount(days - first, minlength=length).astype(np.uint16)
-    return DayCounts(_EPOCH_DAY + timedelta(days=first), counts)
+def microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _month(year: int, month: int) -> Partition:
+    start, end = datetime(year, month, 1, tzinfo=UTC), datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    return Partition(microseconds(start), microseconds(end), f"{year:04}-{month:02}")
+
+
+def _year(year: int) -> Partition:
+    start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+    return Partition(microseconds(start), microseconds(end), f"{year:04}")

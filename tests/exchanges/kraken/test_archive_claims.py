@@ -21,7 +21,9 @@ def test_a_complete_release_answers_from_the_first_row_to_its_end() -> None:
 
 def test_a_loose_file_answers_for_its_rows_and_its_last_one_is_provisional() -> None:
     claim = claim_of(None, HOUR, at("2024-02-03 05:00"), at("2024-03-30 05:00"))
-    assert claim == Claim(between("2024-02-03 05:00", "2024-03-30 05:00"), between("2024-03-30 05:00", "2024-03-30 06:00"))
+    assert claim == Claim(
+        between("2024-02-03 05:00", "2024-03-30 05:00"), between("2024-03-30 05:00", "2024-03-30 06:00")
+    )
 
 
 def test_a_loose_file_that_ends_a_quarter_is_not_cut_off() -> None:
@@ -30,4 +32,6 @@ def test_a_loose_file_that_ends_a_quarter_is_not_cut_off() -> None:
 
 
 def test_a_loose_file_of_one_row_settles_nothing() -> None:
-    assert claim_of(None, HOUR, at("2024-02-03"), at("2024-02-03")) == Claim(None, between("2024-02-03", "2024-02-03 01:00"))
+    assert claim_of(None, HOUR, at("2024-02-03"), at("2024-02-03")) == Claim(
+        None, between("2024-02-03", "2024-02-03 01:00")
+    )

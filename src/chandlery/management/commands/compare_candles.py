@@ -12,6 +12,7 @@ from chandlery.errors import UsageError
 from chandlery.management.arguments import names
 from chandlery.management.base import ChandleryCommand, as_text, surroundings
 from chandlery.pipeline.compare import compare_all, other_side
+from chandlery.reporting.as_json import instant
 from chandlery.stores import open_store
 
 
@@ -21,13 +22,16 @@ class NoStore(UsageError):
 
 class Command(ChandleryCommand):
     help = (
-        "Compare the candle store with another store, or with archives or CSV files, series by series: equal, different, "
-        "only here, only there. Exit status 0 if nothing differs, 1 if something does."
+        "Compare the candle store with another store, or with archives or CSV files, series by series: "
+        "equal, different, only here, only there. Exit status 0 if nothing differs, 1 if something does."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--with", dest="other", required=True, metavar="STORE_OR_PATH",
+            "--with",
+            dest="other",
+            required=True,
+            metavar="STORE_OR_PATH",
             help="parquet:FOLDER or the folder of a lake; or a folder, ZIP or CSV of Kraken rows",
         )
         parser.add_argument("--markets", nargs="+", default=[], metavar="NAME", help="only these markets")
@@ -60,7 +64,7 @@ def _as_json(found: list[tuple[Series, Comparison]]) -> dict[str, Any]:
                 "different": c.different,
                 "only_here": c.only_here,
                 "only_there": c.only_there,
-                "first_difference": c.first_difference.isoformat().replace("+00:00", "Z") if c.first_difference else None,
+                "first_difference": instant(c.first_difference),
             }
             for series, c in found
         ],

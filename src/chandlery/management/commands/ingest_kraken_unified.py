@@ -38,13 +38,25 @@ class Command(ChandleryCommand):
         add_selection(parser)
         add_outputs(parser)
         add = parser.add_argument
-        add("--source", action="append", default=[], metavar="PATH", help="a folder, a ZIP, split parts or a CSV; repeatable (default: the setting ARCHIVE_DIR)")
+        add(
+            "--source",
+            action="append",
+            default=[],
+            metavar="PATH",
+            help="a folder, a ZIP, split parts or a CSV; repeatable (default: the setting ARCHIVE_DIR)",
+        )
         add("--complete", action="store_true", help="end with status 3 if anything asked for is still open")
         add("--dry-run", action="store_true", help="show the plan and write nothing")
         add("--stop-on-error", action="store_true", help="stop at the first file that cannot be read")
         add("--no-api-backfill", action="store_true", help="make no request to the exchange")
         add("--no-auto-gap-fill", action="store_true", help="derive nothing from finer intervals")
-        add("--workers", type=int, default=settings.WORKERS, metavar="N", help=f"processes that read files (default: {settings.WORKERS})")
+        add(
+            "--workers",
+            type=int,
+            default=settings.WORKERS,
+            metavar="N",
+            help=f"processes that read files (default: {settings.WORKERS})",
+        )
         add("-y", "--yes", action="store_true", help="do not ask before starting")
 
     def handle(self, *args: Any, **options: Any) -> None:

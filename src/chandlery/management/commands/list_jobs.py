@@ -1,7 +1,6 @@
 """The jobs so far, newest first."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from chandlery.management.base import ChandleryCommand, as_text
 from chandlery.models import IngestionJob
+from chandlery.reporting.as_json import instant
 
 
 class Command(ChandleryCommand):
@@ -25,7 +25,8 @@ class Command(ChandleryCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"jobs": [as_json(job) for job in jobs]}, indent=2))
         elif not jobs:
-            self.stdout.write(f"No jobs yet. Start one: {settings.PROGRAM} ingest_kraken_unified --tier TIER1 --complete")
+            start = f"{settings.PROGRAM} ingest_kraken_unified --tier TIER1 --complete"
+            self.stdout.write(f"No jobs yet. Start one: {start}")
         else:
             self.stdout.write(as_text(_table(jobs)))
 
@@ -38,8 +39,8 @@ def as_json(job: IngestionJob) -> dict[str, Any]:
         "markets": job.markets,
         "intervals": job.intervals,
         "status": job.status,
-        "started_at": _iso(job.started_at),
-        "completed_at": _iso(job.completed_at),
+        "started_at": instant(job.started_at),
+        "completed_at": instant(job.completed_at),
         "total_files": job.total_files,
         "files_ingested": job.files_ingested,
         "files_skipped": job.files_skipped,
@@ -48,10 +49,6 @@ def as_json(job: IngestionJob) -> dict[str, Any]:
         "candles_derived": job.candles_derived,
         "error_message": job.error_message,
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 def _table(jobs: list[IngestionJob]) -> Table:

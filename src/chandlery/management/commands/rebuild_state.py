@@ -12,23 +12,32 @@ from chandlery.management.base import ChandleryCommand, surroundings, tiers
 from chandlery.management.listeners import listener_for
 from chandlery.models import IngestionJob
 from chandlery.pipeline.events import JobEnded
-from chandlery.pipeline.rebuild import forget, index_store, refill_requests
 from chandlery.pipeline.job import run_job
+from chandlery.pipeline.rebuild import forget, index_store, refill_requests
 from chandlery.pipeline.workers import worker_pool
 
 
 class Command(ChandleryCommand):
     help = (
-        "Forget what the database says of files, coverage and gaps, count the candles that CANDLE_STORE holds, and read "
-        "the archives anew. Candles, archives, jobs and tiers stay as they are."
+        "Forget what the database says of files, coverage and gaps, count the candles that CANDLE_STORE holds, "
+        "and read the archives anew. Candles, archives, jobs and tiers stay as they are."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--source", action="append", default=[], metavar="PATH",
+            "--source",
+            action="append",
+            default=[],
+            metavar="PATH",
             help="where the archives are; repeatable (default: the sources of earlier jobs, and ARCHIVE_DIR)",
         )
-        parser.add_argument("--workers", type=int, default=settings.WORKERS, metavar="N", help="processes that read files")
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=settings.WORKERS,
+            metavar="N",
+            help="processes that read files",
+        )
         parser.add_argument("-y", "--yes", action="store_true", help="accepted for symmetry; nothing is asked")
 
     def handle(self, *args: Any, **options: Any) -> None:

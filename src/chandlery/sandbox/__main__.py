@@ -1,0 +1,191 @@
+"""`python -m chandlery.sandbox`: the fictional exchange from a terminal."""
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from chandlery.candles.interval import Interval
+from chandlery.errors import ChandleryError, UsageError
+from chandlery.sandbox import asking
+from chandlery.sandbox.archives import WrittenArchive, write_archive
+from chandlery.sandbox.editions import Container, Edition, Naming, Shape
+from chandlery.sandbox.exchange import SandboxExchange
+
+_EXAMPLES = """examples:
+  python -m chandlery.sandbox markets
+  python -m chandlery.sandbox archives --out /tmp/kraken --quarters 2024Q1,2024Q2 --manifest
+  python -m chandlery.sandbox archives --out /tmp/kraken --complete 2026Q2 --shape split
+  python -m chandlery.sandbox archives --out /tmp/files --from 2024-01-01 --to 2024-03-31 --intervals 60,1440
+  python -m chandlery.sandbox archives --out /tmp/bad --quarters 2024Q1 \\
+      --defect missing-day:day=2024-03-31,interval=1440 --defect cut-last-row:market=XBTUSD,interval=60
+  python -m chandlery.sandbox truth --market XBTUSD --interval 60 --from 2024-01-01 --to 2024-01-02
+"""
+_DEFECTS = """a known defect, repeatable: NAME:KEY=VALUE,KEY=VALUE. missing-day:day=2024-03-31, missing-last-slot,
+cut-last-row, corrupt-cell:row=12,column=open,text=4x2, corrupt-row:row=12,text=rubbish,
+revised:within=2024-02-01..2024-02-03; each narrowed by market=XBTUSD and, except revised, interval=60"""
+
+
+class Unasked(UsageError):
+    """Say what to write: --quarters 2024Q1,2024Q2, --complete 2026Q2, or --from and --to with days."""
+
+
+class HalfARange(UsageError):
+    """--from and --to go together."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = _parser().parse_args(arguments)
+    try:
+        asked.run(asked)
+    except ChandleryError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m chandlery.sandbox",
+        description="A fictional exchange that behaves like Kraken: the same seed gives the same history.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    archives = commands.add_parser("archives", help="write archives of candles, as Kraken publishes them")
+    archives.set_defaults(run=_archives)
+    _add_contents(archives)
+    _add_shape(archives)
+    truth = commands.add_parser("truth", help="print the candles of one series as CSV")
+    truth.set_defaults(run=_truth)
+    truth.add_argument("--market", required=True, metavar="NAME", help="such as XBTUSD")
+    truth.add_argument("--interval", required=True, metavar="MINUTES", help="1, 5, 15, 30, 60, 240, 720 or 1440")
+    truth.add_argument("--from", dest="first", required=True, metavar="DAY", help="the first day, UTC")
+    truth.add_argument("--to", dest="last", required=True, metavar="DAY", help="the last day, inclusive")
+    markets = commands.add_parser("markets", help="list the markets and their lives")
+    markets.set_defaults(run=_markets)
+    for command in (archives, truth, markets):
+        command.add_argument("--seed", type=int, default=1, help="another seed is another history (default 1)")
+    return parser
+
+
+def _add_contents(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what to write")
+    what.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where the archives go")
+    what.add_argument(
+        "--quarters", default="", metavar="Q,Q", help="an archive for each of these quarters: 2024Q1,2024Q2"
+    )
+    what.add_argument("--complete", metavar="Q", help="the complete history up to the end of this quarter")
+    what.add_argument(
+        "--from", dest="first", metavar="DAY", help="files of any days, as no release has them: the first"
+    )
+    what.add_argument("--to", dest="last", metavar="DAY", help="the last day, inclusive")
+    what.add_argument("--markets", metavar="A,B", help="only these (default: all)")
+    what.add_argument("--intervals", default=",".join(str(int(i)) for i in Interval), metavar="M,M", help="(all eight)")
+    what.add_argument("--defect", action="append", default=[], metavar="DEFECT", help=_DEFECTS)
+
+
+def _add_shape(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_argument_group("in which shape")
+    how.add_argument("--shape", choices=list(Container), type=Container, help="(zip for releases, loose for days)")
+    how.add_argument("--naming", choices=list(Naming), type=Naming, default=Naming.NEW, help="style of names (new)")
+    how.add_argument("--name", help="another name for the archive, one that makes no release of it")
+    how.add_argument("--nested", metavar="FOLDER", help="everything in a folder inside, such as master_q4")
+    how.add_argument("--macosx", action="store_true", help="with a __MACOSX tree of ._ files")
+    how.add_argument("--manifest", action="store_true", help="with a MANIFEST.json")
+    how.add_argument("--scientific", action="store_true", help="whole volumes as 3E+1")
+    how.add_argument("--zip64", action="store_true", help="in the wide form of archives over 4 GiB")
+    how.add_argument("--part-size", type=int, default=1 << 20, metavar="BYTES", help="of a split ZIP's parts (1 MiB)")
+    how.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (one a core)")
+
+
+def _archives(asked: argparse.Namespace) -> None:
+    editions = _editions(asked)
+    exchange = SandboxExchange(asked.seed)
+    if asked.part_size < 1 or asked.workers < 1:
+        raise asking.NotANumber(text=min(asked.part_size, asked.workers))
+    with _workers(asked.workers) as executor:
+        for edition in editions:
+            _tell(write_archive(exchange, edition, asked.out, _shape(asked, edition), executor))
+
+
+def _editions(asked: argparse.Namespace) -> list[Edition]:
+    rest = {
+        "markets": asking.names(asked.markets) if asked.markets is not None else None,
+        "intervals": asking.intervals(asked.intervals),
+        "defects": tuple(asking.defect(text) for text in asked.defect),
+    }
+    editions = [Edition.quarterly(quarter, **rest) for quarter in asking.names(asked.quarters)]
+    if asked.complete is not None:
+        editions.append(Edition.complete(asked.complete, **rest))
+    if (asked.first is None) != (asked.last is None):
+        raise HalfARange
+    if asked.first is not None:
+        editions.append(Edition.loose(asking.days(asked.first, asked.last), **rest))
+    if not editions:
+        raise Unasked
+    return editions
+
+
+def _shape(asked: argparse.Namespace, edition: Edition) -> Shape:
+    return Shape(
+        container=asked.shape or (Container.LOOSE if edition.quarter is None else Container.ZIP),
+        naming=asked.naming,
+        name=asked.name,
+        nested=asked.nested,
+        macosx=asked.macosx,
+        manifest=asked.manifest,
+        scientific=asked.scientific,
+        zip64=asked.zip64,
+        part_bytes=asked.part_size,
+    )
+
+
+@contextmanager
+def _workers(number: int) -> Iterator[Executor | None]:
+    """None where one process is enough. Not by fork: a fork after polars has run hangs."""
+    if number == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(number, multiprocessing.get_context("forkserver")) as executor:
+        yield executor
+
+
+def _tell(archive: WrittenArchive) -> None:
+    parts = f" in {len(archive.files)} parts" if len(archive.files) > 1 and not archive.path.is_dir() else ""
+    print(f"{archive.path}{parts}: {archive.pairs} markets, {archive.members} files, {archive.rows:,} candles")
+
+
+def _truth(asked: argparse.Namespace) -> None:
+    within = asking.days(asked.first, asked.last)
+    candles = SandboxExchange(asked.seed).candles(asked.market, Interval.parse(asked.interval), within)
+    seconds = candles["timestamp"].dt.epoch("s")
+    print(candles.with_columns(seconds.alias("timestamp")).write_csv(include_header=False), end="")
+
+
+def _markets(asked: argparse.Namespace) -> None:
+    exchange = SandboxExchange(asked.seed)
+    print(f"{'market':10} {'pair':11} {'first trade':20} {'last trade':20} {'minutes that trade':>18}")
+    for market in exchange.cast:
+        first, last = exchange.first_trade(market.altname), exchange.last_trade(market.altname)
+        lives = (f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in (first, last))
+        print(f"{market.altname:10} {market.wsname:11} {next(lives):20} {next(lives):20} {market.share:>18.0%}")
+    for outage in exchange.outages:
+        print(f"nothing trades anywhere from {outage.start:%Y-%m-%d %H:%M} to {outage.end:%Y-%m-%d %H:%M} UTC")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

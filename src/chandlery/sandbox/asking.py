@@ -1,0 +1,122 @@
+"""What is asked for on the command line, as values: days, quarters, intervals, defects. Wrong text is a UsageError."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import TimeRange
+from chandlery.errors import UsageError
+from chandlery.sandbox.defects import CorruptCell, CorruptRow, CutLastRow, Defect, MissingDay, MissingLastSlot, Revised
+
+#: The words by which defects are asked for.
+DEFECTS: dict[str, type[Defect]] = {
+    "missing-day": MissingDay,
+    "missing-last-slot": MissingLastSlot,
+    "cut-last-row": CutLastRow,
+    "corrupt-cell": CorruptCell,
+    "corrupt-row": CorruptRow,
+    "revised": Revised,
+}
+
+
+class NotADay(UsageError):
+    """{text!r} is no day; write it as 2024-03-31."""
+
+
+class BackwardDays(UsageError):
+    """The last day, {last}, is before the first, {first}."""
+
+
+class NotANumber(UsageError):
+    """{text!r} is no whole number."""
+
+
+class UnknownDefect(UsageError):
+    """There is no defect {name!r}; choose from {known}."""
+
+
+class UnknownFact(UsageError):
+    """A {name} has no {key!r}; it takes {known}."""
+
+
+class MissingFact(UsageError):
+    """A {name} needs {key}, as in {name}:{key}=…"""
+
+
+def day(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise NotADay(text=text) from None
+
+
+def days(first: str, last: str) -> TimeRange:
+    """Inclusive days, UTC."""
+    start, end = day(first), day(last)
+    if end < start:
+        raise BackwardDays(first=first, last=last)
+    return TimeRange(_midnight(start), _midnight(end + timedelta(days=1)))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """XBTUSD,ETHUSD"""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def intervals(text: str) -> tuple[Interval, ...]:
+    """1,60,1440"""
+    return tuple(Interval.parse(part) for part in names(text))
+
+
+def defect(text: str) -> Defect:
+    """missing-day:day=2024-03-31,market=XBTUSD,interval=1440"""
+    name, _, rest = text.partition(":")
+    if name not in DEFECTS:
+        raise UnknownDefect(name=name, known=", ".join(DEFECTS))
+    kind = DEFECTS[name]
+    known = _facts_of(kind)
+    given: dict[str, Any] = {}
+    for fact in filter(None, rest.split(",")):
+        key, _, value = fact.partition("=")
+        if key not in known:
+            raise UnknownFact(name=name, key=key, known=", ".join(known))
+        given[key] = _READ[key](value)
+    for field in fields(kind):
+        if field.default is MISSING and field.name not in given:
+            raise MissingFact(name=name, key=field.name)
+    return kind(**given)
+
+
+def _facts_of(kind: type[Defect]) -> list[str]:
+    # A revision is of trades, so there is no interval to choose.
+    return [field.name for field in fields(kind) if not (kind is Revised and field.name == "interval")]
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise NotANumber(text=text) from None
+
+
+def _within(text: str) -> TimeRange:
+    """2024-02-01..2024-02-03, inclusive days; or one day."""
+    first, _, last = text.partition("..")
+    return days(first, last or first)
+
+
+def _midnight(of: date) -> datetime:
+    return datetime(of.year, of.month, of.day, tzinfo=UTC)
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "day": day,
+    "within": _within,
+    "market": str,
+    "interval": Interval.parse,
+    "row": _number,
+    "column": str,
+    "text": str,
+}

@@ -1,0 +1,198 @@
+"""Candles of one series on their way into the lake: staged file by file, then merged into what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from chandlery.candles.evidence import Origin
+from chandlery.candles.frame import CANDLE_SCHEMA
+from chandlery.candles.interval import EPOCH
+from chandlery.candles.series import Series
+from chandlery.errors import ChandleryError
+from chandlery.stores.base import DayCounts, Written
+from chandlery.stores.days import count_days
+from chandlery.stores.durable import make_folder, put_in_place, sync_folder
+from chandlery.stores.merge import merge
+from chandlery.stores.parquet_file import (
+    Piece,
+    read_columns,
+    release_memory,
+    stage_rows,
+    staged_rows,
+    write_pieces,
+    write_rows,
+)
+from chandlery.stores.partition import Partition, split
+from chandlery.stores.staging import Staging, series_lock
+from chandlery.stores.stored import STORED_SCHEMA, with_origin
+
+
+class NotCandles(ChandleryError):
+    """{series}: what is to be stored is no frame of candles: {reason}"""
+
+
+class NotInOrder(ChandleryError):
+    """
+    {series}: candles come in order of time and each slot once;
+    {later:%Y-%m-%d %H:%M} does not come after {earlier:%Y-%m-%d %H:%M}
+    """
+
+
+class UnwritableLake(ChandleryError):
+    """The candle lake {root} cannot be written: {reason}"""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """The new rows of one partition. `finished`: as the file that they become if there is none yet."""
+
+    partition: Partition
+    path: Path
+    finished: bool
+    rows: int
+    days: DayCounts
+
+
+class ParquetWriter:
+    """Holds one partition in memory at most; the others wait as files until `commit` puts them in place."""
+
+    def __init__(self, root: Path, folder: Path, series: Series, ensure_lake: Callable[[], object]) -> None:
+        self._root = root
+        self._folder = folder
+        self._series = series
+        self._ensure_lake = ensure_lake
+        self._staging: Staging | None = None
+        self._staged: list[StagedFile] = []
+        self._partition: Partition | None = None
+        self._pieces: list[Piece] = []
+        self._last: int | None = None
+
+    def append(self, candles: pl.DataFrame, origin: Origin) -> None:
+        """Hand over candles, sorted and all later than any appended before. Raises NotCandles, NotInOrder."""
+        self._check(candles)
+        for partition, part in split(candles, self._series.interval):
+            if partition != self._partition:
+                self._stage()
+                self._partition = partition
+            self._pieces.append((part, origin))
+
+    def commit(self) -> Written:
+        """Make everything durable and visible; then tell what it did. Raises UnwritableLake, UnreadableFile."""
+        self._stage()
+        if not self._staged:
+            return Written()
+        with self._writing():
+            # Candles never lie in a lake without an identity, not even in one that was emptied a moment ago.
+            self._ensure_lake()
+            name = f"{self._series.exchange}={self._series.market}={int(self._series.interval)}"
+            with series_lock(self._root, name):
+                make_folder(self._folder)
+                written = [self._settle(staged) for staged in self._staged]
+                sync_folder(self._folder)
+        self._staged = []
+        release_memory()
+        return _total(written)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Without a commit, leave no trace."""
+        if self._staging is not None:
+            self._staging.close()
+            self._staging = None
+
+    def _check(self, candles: pl.DataFrame) -> None:
+        if candles.schema != pl.Schema(CANDLE_SCHEMA):
+            raise NotCandles(series=self._series, reason=f"its columns are {dict(candles.schema)}")
+        for column in candles.iter_columns():
+            if column.null_count():
+                raise NotCandles(series=self._series, reason=f"a value of {column.name} is missing")
+        if candles.is_empty():
+            return
+        opens = candles["timestamp"].to_physical()
+        if (opens % (self._series.interval.seconds * 1_000_000) != 0).any():
+            raise NotCandles(series=self._series, reason="a time is no open of one of its slots")
+        first = int(opens[0])
+        if self._last is not None and first <= self._last:
+            raise NotInOrder(series=self._series, earlier=_moment(self._last), later=_moment(first))
+        backwards = (opens.diff() <= 0).slice(1)
+        if backwards.any():
+            row = int(np.flatnonzero(backwards.to_numpy())[0])
+            raise NotInOrder(series=self._series, earlier=_moment(int(opens[row])), later=_moment(int(opens[row + 1])))
+        self._last = int(opens[-1])
+
+    def _stage(self) -> None:
+        """Write the partition in hand to a file that nobody sees."""
+        if self._partition is None:
+            return
+        with self._writing():
+            if self._staging is None:
+                self._staging = Staging(self._root)
+            path = self._staging.path(self._partition.name)
+            finished = not self._target(self._partition).exists()
+            if finished:
+                write_pieces(path, self._pieces)
+            else:
+                stage_rows(path, pl.concat([with_origin(candles, origin) for candles, origin in self._pieces]))
+        opens = pl.concat([candles["timestamp"] for candles, _ in self._pieces]).to_physical().to_numpy()
+        self._staged.append(StagedFile(self._partition, path, finished, len(opens), count_days(opens)))
+        self._partition, self._pieces = None, []
+
+    def _settle(self, staged: StagedFile) -> Written:
+        """Merge a staged file into its partition. The series' lock is held."""
+        target = self._target(staged.partition)
+        if staged.finished and not target.exists():
+            put_in_place(staged.path, target)
+            return Written(inserted=staged.rows, days=(staged.days,))
+        incoming = read_columns(staged.path, STORED_SCHEMA) if staged.finished else staged_rows(staged.path)
+        stored = read_columns(target, STORED_SCHEMA) if target.exists() else pl.DataFrame(schema=STORED_SCHEMA)
+        merged = merge(stored, incoming)
+        if merged.changed:
+            path = staged.path.with_name(f"{staged.partition.name}.merged.tmp")
+            write_rows(path, merged.rows)
+            put_in_place(path, target)
+        return Written(
+            merged.inserted,
+            merged.replaced,
+            merged.unchanged,
+            merged.conflicting,
+            merged.first_conflict,
+            (count_days(merged.rows["timestamp"].to_physical().to_numpy()),),
+        )
+
+    def _target(self, partition: Partition) -> Path:
+        return self._folder / f"{partition.name}.parquet"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UnwritableLake(root=self._root, reason=error) from error
+
+
+def _total(parts: Sequence[Written]) -> Written:
+    return Written(
+        inserted=sum(part.inserted for part in parts),
+        replaced=sum(part.replaced for part in parts),
+        unchanged=sum(part.unchanged for part in parts),
+        conflicting=sum(part.conflicting for part in parts),
+        first_conflict=min((part.first_conflict for part in parts if part.first_conflict), default=None),
+        days=tuple(days for part in parts for days in part.days),
+    )
+
+
+def _moment(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
