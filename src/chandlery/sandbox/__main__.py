@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_status
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        print(": ".join(str(fact) for fact in (error.filename, error.strerror) if fact), file=sys.stderr)
         return 1
     return 0
 
@@ -85,13 +85,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_contents(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to write")
     what.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where the archives go")
-    what.add_argument(
-        "--quarters", default="", metavar="Q,Q", help="an archive for each of these quarters: 2024Q1,2024Q2"
-    )
+    what.add_argument("--quarters", default="", metavar="Q,Q", help="an archive for each of these: 2024Q1,2024Q2")
     what.add_argument("--complete", metavar="Q", help="the complete history up to the end of this quarter")
-    what.add_argument(
-        "--from", dest="first", metavar="DAY", help="files of any days, as no release has them: the first"
-    )
+    what.add_argument("--from", dest="first", metavar="DAY", help="files of any days, outside of a release: the first")
     what.add_argument("--to", dest="last", metavar="DAY", help="the last day, inclusive")
     what.add_argument("--markets", metavar="A,B", help="only these (default: all)")
     what.add_argument("--intervals", default=",".join(str(int(i)) for i in Interval), metavar="M,M", help="(all eight)")
@@ -100,23 +96,31 @@ def _add_contents(parser: argparse.ArgumentParser) -> None:
 
 def _add_shape(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("in which shape")
-    how.add_argument("--shape", choices=list(Container), type=Container, help="(zip for releases, loose for days)")
-    how.add_argument("--naming", choices=list(Naming), type=Naming, default=Naming.NEW, help="style of names (new)")
+    how.add_argument("--shape", choices=[str(c) for c in Container], help="(zip for releases, loose for days)")
+    how.add_argument("--naming", choices=[str(n) for n in Naming], default="new", help="style of names (new)")
     how.add_argument("--name", help="another name for the archive, one that makes no release of it")
     how.add_argument("--nested", metavar="FOLDER", help="everything in a folder inside, such as master_q4")
     how.add_argument("--macosx", action="store_true", help="with a __MACOSX tree of ._ files")
     how.add_argument("--manifest", action="store_true", help="with a MANIFEST.json")
     how.add_argument("--scientific", action="store_true", help="whole volumes as 3E+1")
     how.add_argument("--zip64", action="store_true", help="in the wide form of archives over 4 GiB")
-    how.add_argument("--part-size", type=int, default=1 << 20, metavar="BYTES", help="of a split ZIP's parts (1 MiB)")
-    how.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (one a core)")
+    how.add_argument(
+        "--part-size", type=_above_zero, default=1 << 20, metavar="BYTES", help="of a split ZIP's parts (1 MiB)"
+    )
+    how.add_argument(
+        "--workers", type=_above_zero, default=os.cpu_count() or 1, metavar="N", help="processes (one a core)"
+    )
+
+
+def _above_zero(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
+    return int(text)
 
 
 def _archives(asked: argparse.Namespace) -> None:
     editions = _editions(asked)
     exchange = SandboxExchange(asked.seed)
-    if asked.part_size < 1 or asked.workers < 1:
-        raise asking.NotANumber(text=min(asked.part_size, asked.workers))
     with _workers(asked.workers) as executor:
         for edition in editions:
             _tell(write_archive(exchange, edition, asked.out, _shape(asked, edition), executor))
@@ -142,8 +146,8 @@ def _editions(asked: argparse.Namespace) -> list[Edition]:
 
 def _shape(asked: argparse.Namespace, edition: Edition) -> Shape:
     return Shape(
-        container=asked.shape or (Container.LOOSE if edition.quarter is None else Container.ZIP),
-        naming=asked.naming,
+        container=Container(asked.shape or ("loose" if edition.quarter is None else "zip")),
+        naming=Naming(asked.naming),
         name=asked.name,
         nested=asked.nested,
         macosx=asked.macosx,

@@ -22,7 +22,7 @@ DEFECTS: dict[str, type[Defect]] = {
 
 
 class NotADay(UsageError):
-    """{text!r} is no day; write it as 2024-03-31."""
+    """{text!r} is no day; write it as 2024-03-31 (1970 to 2099)."""
 
 
 class BackwardDays(UsageError):
@@ -47,9 +47,12 @@ class MissingFact(UsageError):
 
 def day(text: str) -> date:
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise NotADay(text=text) from None
+    if not 1970 <= found.year < 2100:
+        raise NotADay(text=text)
+    return found
 
 
 def days(first: str, last: str) -> TimeRange:

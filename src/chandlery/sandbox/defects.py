@@ -22,7 +22,7 @@ class NoSuchRow(UsageError):
 
 
 class DefectOfNothing(UsageError):
-    """The archive holds no {what}, so {defect} would change nothing."""
+    """The archive holds no {what}, so a {defect} of it would change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ def require_effect(defects: Iterable[Defect], markets: Iterable[str], intervals:
     """Raises DefectOfNothing for a defect of a market or an interval that the archive does not hold."""
     for defect in defects:
         if defect.market is not None and defect.market not in markets:
-            raise DefectOfNothing(what=f"market {defect.market}", defect=defect)
+            raise DefectOfNothing(what=f"market {defect.market}", defect=type(defect).__name__)
         if defect.interval is not None and defect.interval not in intervals:
-            raise DefectOfNothing(what=f"interval {int(defect.interval)}", defect=defect)
+            raise DefectOfNothing(what=f"interval {int(defect.interval)}", defect=type(defect).__name__)
 
 
 def without_missing(candles: TickCandles, defects: Iterable[Defect], interval: Interval, end: int) -> TickCandles:

@@ -12,7 +12,7 @@ from chandlery.errors import UsageError
 from chandlery.exchanges.kraken.window import Quarter
 from chandlery.sandbox.defects import Defect
 
-_QUARTER = re.compile(r"(\d{4})Q([1-4])", re.IGNORECASE)
+_QUARTER = re.compile(r"(20\d\d)Q([1-4])", re.IGNORECASE)
 #: Publication comes some weeks after a quarter ends.
 _PUBLISHED_AFTER = timedelta(days=40, hours=10)
 

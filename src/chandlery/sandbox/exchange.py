@@ -57,7 +57,7 @@ class SandboxExchange:
 
     def only(self, *altnames: str) -> Self:
         """The same exchange with some of its markets. Raises UnknownMarket."""
-        return replace(self, cast=tuple(self.market(altname) for altname in altnames))
+        return replace(self, cast=tuple(self.market(altname) for altname in dict.fromkeys(altnames)))
 
     def revised(self, within: TimeRange, market: str | None = None) -> Self:
         """The same exchange as a later release tells it. Its truth is the revised one."""

@@ -140,4 +140,5 @@ def _dos_time(moment: datetime) -> int:
 
 
 def _dos_date(moment: datetime) -> int:
-    return moment.year - 1980 << 9 | moment.month << 5 | moment.day
+    # A ZIP knows no year before 1980.
+    return max(moment.year - 1980, 0) << 9 | moment.month << 5 | moment.day
