@@ -126,3 +126,11 @@ def test_the_plan_after_everything_is_in_holds_nothing_to_do() -> None:
     coverage: dict[Series, Coverage] = {series(60): {CSV: RangeSet([YEAR])}}
     found = made(YEAR, 60, [quarter(60, n, unchanged=True) for n in (1, 2, 3, 4)], coverage)
     assert (found.files, found.derivations, found.open[series(60)]) == ((), (), RangeSet())
+
+
+def test_the_first_coarse_slot_is_derived_although_the_market_was_listed_inside_it() -> None:
+    coverage: dict[Series, Coverage] = {series(60): {CSV: RangeSet([between("2023-02-01 15:00", "2023-02-03")])}}
+    life = Life(first_trade=at("2023-02-01 15:00"))
+    found = made(between("2023-02-01 12:00", "2023-02-03"), 720, [], coverage, life=life)
+    assert not found.open[series(720)]
+    assert [d.ranges for d in found.derivations] == [RangeSet([between("2023-02-01 12:00", "2023-02-03")])]

@@ -4,7 +4,7 @@ be right.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -28,6 +28,10 @@ class EmptyDates(UsageError):
 
 class WrongTier(UsageError):
     """Tier {value!r} is not known; choose from TIER1, TIER2, TIER3, TIER4, ALL"""
+
+
+class NoIntervals(UsageError):
+    """--intervals names none; choose from 1, 5, 15, 30, 60, 240, 720, 1440 (minutes), such as 60,1440"""
 
 
 class NothingAsked(UsageError):
@@ -76,6 +80,17 @@ def add_selection(parser: ArgumentParser) -> None:
     )
 
 
+def add_workers(parser: ArgumentParser) -> None:
+    """--workers."""
+    parser.add_argument(
+        "--workers",
+        type=_processes,
+        default=settings.WORKERS,
+        metavar="N",
+        help=f"processes that read files (default: {settings.WORKERS})",
+    )
+
+
 def selection_of(options: dict[str, Any]) -> Selection:
     """What the options of `add_selection` ask for. Raises UsageError."""
     tiers = _tiers([*([options["tier"]] if options["tier"] else []), *names(options["tiers"])])
@@ -88,8 +103,11 @@ def selection_of(options: dict[str, Any]) -> Selection:
     end = day("--end-date", options["end_date"])
     if start is not None and end is not None and start > end:
         raise EmptyDates(start=f"{start:%F}", end=f"{end:%F}")
+    intervals = tuple(sorted({Interval.parse(item) for item in names(options["intervals"])}))
+    if not intervals:
+        raise NoIntervals
     return Selection(
-        intervals=tuple(sorted({Interval.parse(item) for item in names(options["intervals"])})),
+        intervals=intervals,
         tiers=tiers,
         markets=markets,
         quotes=tuple(dict.fromkeys(item.upper() for item in names(options["quotes"]))),
@@ -119,6 +137,12 @@ def sources_of(named: Sequence[str]) -> tuple[Path, ...]:
 def names(values: Iterable[str]) -> list[str]:
     """Both `60 1440` and `60,1440`."""
     return [item.strip() for value in values for item in str(value).split(",") if item.strip()]
+
+
+def _processes(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise ArgumentTypeError(f"{value!r} is no number of processes; give a whole number from 1 on")
+    return int(value)
 
 
 def _tiers(values: Iterable[str]) -> tuple[str, ...]:

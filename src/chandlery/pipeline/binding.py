@@ -46,17 +46,11 @@ def checked_store(url: str, home: Path) -> CandleStore:
         raise StoreEmptied(url=url, candles=candles, repair=_repair())
     if binding is not None and identity is not None and identity != binding.store_id and (known or any(store.series())):
         raise StoreExchanged(url=url, known=binding.url, repair=_repair())
-    if not known and any(store.series()):
+    # A run that was killed before it recorded anything leaves candles in the store that state is bound to.
+    if not known and binding is None and any(store.series()):
         raise StoreUnknown(url=url, repair=_repair())
     if known:
         _check_series(store, url)
-    return store
-
-
-def bound_store(url: str, home: Path, now: datetime) -> CandleStore:
-    """The checked store, made if it is new, and remembered as the one that state speaks of."""
-    store = checked_store(url, home)
-    bind(store, url, now)
     return store
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from chandlery.candles.series import Series
+from chandlery.candles.verdict import Life
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.tiers import TierTable
 from chandlery.models import ArchiveRelease, FileIngestionRecord, FileStatus, IngestionJob, JobStatus, Market
 from chandlery.pipeline import events
-from chandlery.pipeline.binding import bound_store, checked_store
+from chandlery.pipeline.binding import bind, checked_store
 from chandlery.pipeline.cover import settle
 from chandlery.pipeline.detect import record_gaps
 from chandlery.pipeline.discover import Found, date_releases, discover, files_on_hand, record_releases
@@ -64,10 +65,13 @@ class Run:
         it.
         """
         now = self.surroundings.clock()
-        unread = first_slots(file for file in self.files if not file.unchanged and file.member.label not in self.done)
+        unread = [file for file in self.files if not file.unchanged and file.member.label not in self.done]
+        starts = first_slots(unread)
+        trades = first_slots(file for file in unread if file.period is not None and file.period.complete)
         return {
             Series(facts.market.exchange, name, interval): Wanted(
-                self.request.selection.wanted(interval, earlier(facts.start, unread.get(name)), now), facts.market.life
+                self.request.selection.wanted(interval, earlier(facts.start, starts.get(name)), now),
+                Life(earlier(facts.market.first_trade, trades.get(name)), facts.market.delisted_at),
             )
             for name, facts in self.facts.items()
             for interval in self.request.selection.intervals
@@ -94,8 +98,9 @@ def run_job(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[events.Event, None, None]:
     """Do it. A UsageError comes before there is a job; any other ChandleryError leaves the job FAILED."""
-    store = bound_store(surroundings.store_url, surroundings.home, surroundings.clock())
+    store = checked_store(surroundings.store_url, surroundings.home)
     run = _prepare(request, surroundings, executor, tiers, should_stop, store)
+    bind(store, surroundings.store_url, surroundings.clock())
     run.job = _create_job(run)
     yield events.JobStarted(
         run.job.job_id, request.selection.title, request.selection.intervals, len(run.markets), run.job.created_at
@@ -136,8 +141,10 @@ def _prepare(
     store: CandleStore,
 ) -> Run:
     found = discover(request.sources)
-    register(found.altnames, tiers)
-    return Run(request, surroundings, executor, should_stop, store, select(request.selection), found)
+    with transaction.atomic():  # a market that nobody knows undoes what the names of files brought
+        register(found.altnames, tiers)
+        markets = select(request.selection)
+    return Run(request, surroundings, executor, should_stop, store, markets, found)
 
 
 def _steps(run: Run) -> Iterator[events.Event]:
@@ -302,7 +309,7 @@ def _create_job(run: Run) -> IngestionJob:
         created_at=now,
         started_at=now,
         assets_count=len({market.base_id or market.pk for market in run.markets}),
-        csv_source_dir=os.pathsep.join(str(path) for path in run.request.sources),
+        csv_source_dir=os.pathsep.join(str(path.absolute()) for path in run.request.sources),
         api_backfill_enabled=run.request.api_backfill,
         auto_gap_fill=run.request.auto_gap_fill,
         complete=run.request.complete,

@@ -75,13 +75,13 @@ def plan(
     derive: bool = True,
     done: Collection[str] = (),
 ) -> Plan:
-    """What to read and to derive. `coverage` holds every interval of the wanted markets; `done` are labels of files
-    that
-    were read in this run already, whatever came of them.
+    """What to read and to derive. `coverage` holds every interval of the wanted markets. `done` are labels of files
+    that were read in this run already: what came of them is in `coverage`, nothing more is to be expected of them.
     """
     on_hand: dict[Series, list[FileOnHand]] = defaultdict(list)
     for file in files:
-        on_hand[file.series].append(file)
+        if file.member.label not in done:
+            on_hand[file.series].append(file)
     chosen: dict[str, FileOnHand] = {}
     derivations: list[Derivation] = []
     open_ranges: dict[Series, RangeSet] = {}
@@ -101,9 +101,10 @@ def plan(
                 if not left:
                     break
         open_ranges[series] = left
+    unread = [file for file in chosen.values() if not file.unchanged]
     return Plan(
-        files=tuple(sorted(_unread(chosen.values(), done), key=lambda f: (-f.member.size, f.member.label))),
-        unchanged=tuple(f for f in chosen.values() if f.unchanged and f.member.label not in done),
+        files=tuple(sorted(unread, key=lambda f: (-f.member.size, f.member.label))),
+        unchanged=tuple(f for f in chosen.values() if f.unchanged),
         derivations=tuple(derivations),
         open=open_ranges,
     )
@@ -143,10 +144,6 @@ def _choose(chosen: dict[str, FileOnHand], files: Iterable[FileOnHand]) -> None:
     chosen.update((f.member.label, f) for f in files)
 
 
-def _unread(files: Iterable[FileOnHand], done: Collection[str]) -> list[FileOnHand]:
-    return [f for f in files if not f.unchanged and f.member.label not in done]
-
-
 def _left(want: Wanted, interval: Interval, coverage: Coverage, files: Sequence[FileOnHand]) -> RangeSet:
     if want.range is None:
         return RangeSet()
@@ -161,6 +158,7 @@ def _derivation(
     if want.range is None:
         usable = RangeSet(f.expected for f in files if not f.unchanged).aligned_inwards(series.interval)
         return Derivation(series, source.interval, ((usable, Evidence(Source.CSV, derived=True)),)) if usable else None
-    unlisted = want.life.unlisted(want.range, series.interval)
+    # To the finer slot: the first trade lies somewhere inside the first coarse one.
+    unlisted = want.life.unlisted(want.range, source.interval)
     parts = derivable(left, expected_coverage(coverage, files), series.interval, unlisted)
     return Derivation(series, source.interval, tuple(parts)) if parts else None

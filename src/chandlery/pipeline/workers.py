@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ def worker_pool(workers: int) -> Iterator[Executor]:
     # Files are spread over processes; threads inside them would only get in each other's way.
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)
-    pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_leave_signals_to_parent)
+    pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_follow_parent)
     try:
         yield pool
     finally:
@@ -36,5 +37,16 @@ def worker_pool(workers: int) -> Iterator[Executor]:
 _ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
-def _leave_signals_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _follow_parent() -> None:
+    """Whether to stop is the parent's decision; but where it is gone, nobody will ever take what this worker makes."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        # At once, as if killed: what is not yet in the store is read again by the next run.
+        os._exit(1)

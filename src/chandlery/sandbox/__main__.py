@@ -104,9 +104,7 @@ def _add_shape(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--manifest", action="store_true", help="with a MANIFEST.json")
     how.add_argument("--scientific", action="store_true", help="whole volumes as 3E+1")
     how.add_argument("--zip64", action="store_true", help="in the wide form of archives over 4 GiB")
-    how.add_argument(
-        "--part-size", type=_above_zero, default=1 << 20, metavar="BYTES", help="of a split ZIP's parts (1 MiB)"
-    )
+    how.add_argument("--part-size", type=_above_zero, default=1 << 20, metavar="BYTES", help="of each part (1 MiB)")
     how.add_argument(
         "--workers", type=_above_zero, default=os.cpu_count() or 1, metavar="N", help="processes (one a core)"
     )

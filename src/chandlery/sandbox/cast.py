@@ -72,7 +72,7 @@ CAST = (
 SMALL_CAST = (
     SandboxMarket(
         "XBTUSD", "XBT/USD", "XXBT", "ZUSD",
-        listed=datetime(2013, 10, 6, 21, 34, tzinfo=UTC), price=20_000, decimals=1, share=0.6, depth=1, size=0.04,
+        listed=datetime(2022, 10, 6, 21, 34, tzinfo=UTC), price=20_000, decimals=1, share=0.6, depth=1, size=0.04,
     ),
     SandboxMarket(
         "ETHEUR", "ETH/EUR", "XETH", "ZEUR",

@@ -69,7 +69,7 @@ class ParquetLake:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise DamagedIdentity(path=path, reason=error) from error
+            raise DamagedIdentity(path=path, reason=str(error)) from error
         if found != FORMAT:
             raise UnknownFormat(path=path, found=found, known=FORMAT)
         return str(identity)
@@ -84,7 +84,7 @@ class ParquetLake:
                 # Another process may have been faster.
                 return self.identity() or self._identify()
         except OSError as error:
-            raise UnwritableLake(root=self.root, reason=error) from error
+            raise UnwritableLake(root=self.root, reason=str(error)) from error
 
     def writer(self, series: Series) -> ParquetWriter:
         return ParquetWriter(self.root, self._folder(series), series, self.create)

@@ -137,4 +137,4 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        raise UnreadableFile(path=path, reason=error) from error
+        raise UnreadableFile(path=path, reason=str(error)) from error

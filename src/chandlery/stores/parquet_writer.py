@@ -180,7 +180,7 @@ class ParquetWriter:
         try:
             yield
         except OSError as error:
-            raise UnwritableLake(root=self._root, reason=error) from error
+            raise UnwritableLake(root=self._root, reason=str(error)) from error
 
 
 def _total(parts: Sequence[Written]) -> Written:

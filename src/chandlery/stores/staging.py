@@ -11,6 +11,8 @@ from chandlery.stores.durable import make_folder
 _STAGING = ".staging"
 _LOCKS = ".locks"
 _OWNER = "owner.lock"
+#: The lake's lock is held for a millisecond, so waiting the library's 50 would be the slower part.
+_POLL_SECONDS = 0.005
 
 
 class Staging:
@@ -36,7 +38,8 @@ class Staging:
         """Remove the folder with whatever is still in it."""
         with lake_lock(self._root):
             self._owner.release()
-            shutil.rmtree(self.folder)
+            if self.folder.is_dir():  # somebody may have deleted the whole lake
+                shutil.rmtree(self.folder)
 
 
 def lake_lock(root: Path) -> BaseFileLock:
@@ -51,7 +54,7 @@ def series_lock(root: Path, name: str) -> BaseFileLock:
 
 def _lock(root: Path, name: str) -> BaseFileLock:
     make_folder(root / _LOCKS)
-    return FileLock(root / _LOCKS / f"{name}.lock")
+    return FileLock(root / _LOCKS / f"{name}.lock", poll_interval=_POLL_SECONDS)
 
 
 def _sweep(root: Path) -> None:

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 
-from chandlery.management.arguments import add_selection, selection_of, sources_of
+from chandlery.management.arguments import add_selection, add_workers, selection_of, sources_of
 from chandlery.management.base import ChandleryCommand, command_line, surroundings, tiers
 from chandlery.management.listeners import listener_for, render_plan
 from chandlery.management.rendering import add_outputs, check_outputs, print_report, write_files
@@ -50,13 +49,7 @@ class Command(ChandleryCommand):
         add("--stop-on-error", action="store_true", help="stop at the first file that cannot be read")
         add("--no-api-backfill", action="store_true", help="make no request to the exchange")
         add("--no-auto-gap-fill", action="store_true", help="derive nothing from finer intervals")
-        add(
-            "--workers",
-            type=int,
-            default=settings.WORKERS,
-            metavar="N",
-            help=f"processes that read files (default: {settings.WORKERS})",
-        )
+        add_workers(parser)
         add("-y", "--yes", action="store_true", help="do not ask before starting")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -110,7 +103,7 @@ def _request(options: dict[str, Any]) -> IngestRequest:
         stop_on_error=options["stop_on_error"],
         api_backfill=not options["no_api_backfill"],
         auto_gap_fill=not options["no_auto_gap_fill"],
-        workers=max(1, options["workers"]),
+        workers=options["workers"],
     )
 
 

@@ -7,14 +7,17 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from chandlery.management.arguments import sources_of
+from chandlery.errors import UsageError
+from chandlery.management.arguments import add_workers, sources_of
 from chandlery.management.base import ChandleryCommand, surroundings, tiers
 from chandlery.management.listeners import listener_for
 from chandlery.models import IngestionJob
+from chandlery.pipeline.discover import discover
 from chandlery.pipeline.events import JobEnded
 from chandlery.pipeline.job import run_job
 from chandlery.pipeline.rebuild import forget, index_store, refill_requests
 from chandlery.pipeline.workers import worker_pool
+from chandlery.stores import open_store
 
 
 class Command(ChandleryCommand):
@@ -31,35 +34,40 @@ class Command(ChandleryCommand):
             metavar="PATH",
             help="where the archives are; repeatable (default: the sources of earlier jobs, and ARCHIVE_DIR)",
         )
-        parser.add_argument(
-            "--workers",
-            type=int,
-            default=settings.WORKERS,
-            metavar="N",
-            help="processes that read files",
-        )
+        add_workers(parser)
         parser.add_argument("-y", "--yes", action="store_true", help="accepted for symmetry; nothing is asked")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.prepare_state()
         around = surroundings()
         sources = _sources(options["source"])
-        for path in sources:
-            if not path.exists():
-                self.stderr.write(f"Not there any more: {path}; what only it answered stays open.")
+        # Nothing is forgotten for the sake of a store or a source that is none.
+        open_store(around.store_url, around.home).identity()
+        discover(Path(item) for item in options["source"])
         series = forget(around)
+        there = tuple(path for path in sources if _is_there(path))
+        for path in sources:
+            if path not in there:
+                self.stderr.write(f"Not there any more: {path}; what only it answered stays open.")
         counted = index_store(around, tiers())
         self.stdout.write(f"Counted {counted.candles:,} candles in {counted.series} series of {around.store_url}.")
         failed = 0
-        there = tuple(path for path in sources if path.exists())
         with worker_pool(options["workers"]) as executor, listener_for(self.stdout, options["verbosity"]) as listen:
-            for request in refill_requests(series | counted.found, there, max(1, options["workers"])):
+            for request in refill_requests(series | counted.found, there, options["workers"]):
                 for event in run_job(request, around, executor, tiers()):
                     listen(event)
                     if isinstance(event, JobEnded):
                         failed += event.files_failed
         self.stdout.write(f"State rebuilt. See: {settings.PROGRAM} report_completeness --tier ALL")
         self.leave(1 if failed else 0)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        discover([path])
+    except UsageError:
+        return False
+    return True
 
 
 def _sources(named: list[str]) -> list[Path]:

@@ -1,0 +1,21 @@
+"""`make bench`: run every benchmark, print the ratios, write build/bench.json. Ends with 1 if a target is missed."""
+
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import ingestion, ranges
+
+BUILD = Path(__file__).parents[1] / "build"
+
+
+def main() -> int:
+    figures = {"ranges": ranges.run(), "ingestion": ingestion.run(BUILD / "bench")}
+    target = BUILD / "bench.json"
+    target.write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"Written to {target.relative_to(BUILD.parent)}")
+    return 0 if figures["ingestion"]["targets_met"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

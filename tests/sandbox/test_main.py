@@ -1,0 +1,122 @@
+"""The sandbox from a terminal."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from chandlery.candles.interval import Interval
+from chandlery.sandbox.__main__ import main
+from chandlery.sandbox.exchange import SandboxExchange
+from tests.candles.builders import between
+
+
+def test_help_shows_the_commands() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "chandlery.sandbox", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "archives" in shown
+    assert "truth" in shown
+    assert "markets" in shown
+
+
+def test_truth_prints_rows_as_an_archive_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["truth", "--market", "XBTUSD", "--interval", "60", "--from", "2024-01-01", "--to", "2024-01-02"]
+    assert main(asked) == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    truth = SandboxExchange().candles("XBTUSD", Interval.M60, between("2024-01-01", "2024-01-03"))
+    assert [int(row[0]) for row in rows] == truth["timestamp"].dt.epoch("s").to_list()
+    assert [float(row[5]) for row in rows] == truth["volume"].to_list()
+
+
+def test_markets_lists_each_with_its_life(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["markets"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 1 + 12 + 1
+    assert any(line.split()[:3] == ["MATICUSD", "MATIC/USD", "2022-02-23"] for line in shown)
+
+
+def test_archives_writes_each_quarter_that_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--markets", "XBTUSD,ICXUSD", "--intervals", "60,1440", "--workers", "1"]
+    assert main(["archives", "--out", str(tmp_path), "--quarters", "2024Q1,2024Q2", "--naming", "old", *few]) == 0
+    assert capsys.readouterr().out.count("2 markets, 4 files") == 2
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "Kraken_OHLCVT_Q1_2024.zip",
+        "Kraken_OHLCVT_Q2_2024.zip",
+    ]
+
+
+def test_archives_has_the_defects_that_are_asked_for(tmp_path: Path) -> None:
+    defect = "missing-day:day=2024-03-31,market=XBTUSD,interval=1440"
+    few = ["--markets", "XBTUSD,ICXUSD", "--intervals", "60,1440", "--workers", "1"]
+    assert main(["archives", "--out", str(tmp_path), "--quarters", "2024Q1", "--defect", defect, *few]) == 0
+    with zipfile.ZipFile(tmp_path / "Kraken_OHLCVT_2024Q1.zip") as archive:
+        assert archive.read("XBTUSD_1440.csv").count(b"\n") == 90
+        assert archive.read("ICXUSD_1440.csv").count(b"\n") == 91
+
+
+def test_archives_are_the_same_from_several_processes(tmp_path: Path) -> None:
+    asked = ["--quarters", "2024Q1", "--markets", "XMREUR,ICXUSD", "--intervals", "60"]
+    for workers in ("1", "2"):
+        assert main(["archives", "--out", str(tmp_path / workers), *asked, "--workers", workers]) == 0
+    one, two = ((tmp_path / workers / "Kraken_OHLCVT_2024Q1.zip").read_bytes() for workers in ("1", "2"))
+    assert one == two
+
+
+def test_archives_of_days_are_loose_files(tmp_path: Path) -> None:
+    days = [
+        "--from",
+        "2024-01-01",
+        "--to",
+        "2024-01-07",
+        "--markets",
+        "XBTUSD",
+        "--intervals",
+        "1440",
+        "--workers",
+        "1",
+    ]
+    assert main(["archives", "--out", str(tmp_path), *days]) == 0
+    assert (tmp_path / "XBTUSD_1440.csv").read_bytes().count(b"\n") == 7
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("archives", "Say what to write"),
+        ("archives --complete 24", "'24' is no quarter; write it as 2024Q1"),
+        ("archives --from 2024-01-01", "--from and --to go together"),
+        ("archives --from 2024-01-02 --to 2024-01-01", "The last day, 2024-01-01, is before the first, 2024-01-02"),
+        ("archives --from 2024-02-30 --to 2024-03-01", "'2024-02-30' is no day"),
+        ("archives --quarters 2024Q1 --markets FOOUSD", "'FOOUSD' does not play in the sandbox"),
+        ("archives --quarters 2024Q1 --intervals 7", "'7' is not known; choose from 1, 5"),
+        ("archives --quarters 2024Q1 --defect smudge", "no defect 'smudge'; choose from missing-day"),
+        ("archives --quarters 2024Q1 --defect missing-day", "needs day"),
+        ("archives --quarters 2024Q1 --defect missing-day:month=3", "no 'month'; it takes day, market, interval"),
+        ("archives --quarters 2024Q1 --defect corrupt-row:row=x,text=y", "'x' is no whole number"),
+        ("truth --market FOO --interval 60 --from 2024-01-01 --to 2024-01-02", "'FOO' does not play"),
+    ],
+)
+def test_a_wrong_value_is_one_line_and_exit_2(
+    asked: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *rest = asked.split()
+    out = ["--out", str(tmp_path), "--workers", "1"] if command == "archives" else []
+    assert main([command, *out, *rest]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert told in shown.err
+    assert shown.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "asked", ["", "fly", "archives --quarters 2024Q1", "archives --out x --shape tar", "truth --seed x"]
+)
+def test_a_wrong_option_is_one_line_and_exit_2(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(asked.split())
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,479 @@
+"""The Parquet lake, beyond what every store must do."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+
+from chandlery.candles.evidence import Origin, Source
+from chandlery.candles.frame import CANDLE_SCHEMA
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.errors import UsageError
+from chandlery.stores import NoFolder, UnknownStore, open_store
+from chandlery.stores.parquet import DamagedIdentity, NotAFolder, ParquetLake, UnknownFormat, UnsafeName
+from chandlery.stores.parquet_file import UnreadableFile
+from chandlery.stores.parquet_writer import UnwritableLake
+from tests.candles.builders import at, between, candles_at, every
+from tests.stores.contract import API, CHEAP, CUT_OFF, DEAR, HOURLY, LIVE, NEW, NOON, OLD, StoreContract
+from tests.stores.writers import ROUNDS, die_between_two_renames, three_years, write_every_second_hour
+
+MINUTES = Series("kraken", "XBTUSD", Interval.M1)
+FOLDER = "exchange=kraken/market=XBTUSD/interval=60"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> ParquetLake:
+    return ParquetLake(tmp_path / "lake")
+
+
+class Killed(BaseException):
+    """As if the process had died here."""
+
+
+class TestParquetLake(StoreContract):
+    @pytest.fixture
+    def store(self, lake: ParquetLake) -> ParquetLake:
+        return lake
+
+
+def files_of(lake: ParquetLake) -> list[str]:
+    """What a reader's glob finds."""
+    return sorted(str(path.relative_to(lake.root)) for path in lake.root.glob("**/*.parquet"))
+
+
+def fingerprints(lake: ParquetLake) -> dict[str, tuple[int, int]]:
+    stats = {name: (lake.root / name).stat() for name in files_of(lake)}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def staged_in(lake: ParquetLake) -> list[Path]:
+    return list((lake.root / ".staging").iterdir())
+
+
+def in_duckdb(query: str) -> list[Any]:
+    with duckdb.connect() as connection:
+        return connection.execute(query).fetchall()
+
+
+def lake_of_several_series(lake: ParquetLake) -> ParquetLake:
+    """Two markets, three intervals, five files, several origins."""
+    lake.create()
+    lake.write(MINUTES, candles_at(*every(Interval.M1, "2024-02-29 23:00", 120)), OLD)
+    lake.write(HOURLY, candles_at(*every(Interval.M60, "2023-12-31", 48)), OLD)
+    lake.write(HOURLY, candles_at(*every(Interval.M60, "2024-01-01 12:00", 24)), NEW)
+    lake.write(HOURLY, candles_at(at("2024-01-02 12:00")), CUT_OFF)
+    lake.write(
+        Series("kraken", "1INCHUSD", Interval.M1440), candles_at(*every(Interval.M1440, "2015-01-01", 5000)), API
+    )
+    return lake
+
+
+# ------------------------------------------------------------------------------------------------------- the files
+
+
+def test_files_are_named_for_exchange_market_interval_and_time(lake: ParquetLake) -> None:
+    lake_of_several_series(lake)
+    assert files_of(lake) == [
+        "exchange=kraken/market=1INCHUSD/interval=1440/all.parquet",
+        "exchange=kraken/market=XBTUSD/interval=1/2024-02.parquet",
+        "exchange=kraken/market=XBTUSD/interval=1/2024-03.parquet",
+        "exchange=kraken/market=XBTUSD/interval=60/2023.parquet",
+        "exchange=kraken/market=XBTUSD/interval=60/2024.parquet",
+    ]
+
+
+def test_a_file_is_compressed_sorted_and_has_statistics_and_plain_types(lake: ParquetLake) -> None:
+    lake_of_several_series(lake)
+    for name in files_of(lake):
+        metadata = pq.read_metadata(lake.root / name)
+        assert metadata.num_row_groups == 1
+        group = metadata.row_group(0)
+        assert [column.column_index for column in group.sorting_columns] == [0]
+        columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+        assert list(columns) == [*CANDLE_SCHEMA, "source", "derived", "provisional", "release"]
+        assert {column.compression for column in columns.values()} == {"ZSTD"}
+        assert all(column.is_stats_set and column.statistics.has_min_max for column in columns.values())
+        assert columns["source"].has_dictionary_page
+        assert columns["release"].has_dictionary_page
+        widely_read = {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "DELTA_BINARY_PACKED"}
+        assert {encoding for column in columns.values() for encoding in column.encodings} <= widely_read
+        schema = pq.read_schema(lake.root / name)
+        assert schema.field("timestamp").type == pa.timestamp("us", "UTC")
+        assert (schema.field("volume").type, schema.field("trades").type) == (pa.float64(), pa.int64())
+        assert (schema.field("source").type, schema.field("derived").type) == (pa.string(), pa.bool_())
+
+
+def test_duckdb_reads_the_whole_lake_and_sees_each_slot_once(lake: ParquetLake) -> None:
+    lake_of_several_series(lake)
+    glob = str(lake.root / "**/*.parquet")
+    counts = "count(*), count(DISTINCT timestamp), epoch(min(timestamp))::BIGINT, sum(trades)::BIGINT"
+    lakes = f"read_parquet('{glob}', hive_partitioning = true)"
+    rows = in_duckdb(f"SELECT exchange, market, interval, {counts} FROM {lakes} GROUP BY ALL ORDER BY ALL")
+    assert rows == [
+        ("kraken", "1INCHUSD", 1440, 5000, 5000, at("2015-01-01").timestamp(), 15000),
+        ("kraken", "XBTUSD", 1, 120, 120, at("2024-02-29 23:00").timestamp(), 360),
+        ("kraken", "XBTUSD", 60, 61, 61, at("2023-12-31").timestamp(), 183),
+    ]
+
+
+def test_polars_reads_the_whole_lake_as_the_store_does(lake: ParquetLake) -> None:
+    lake_of_several_series(lake)
+    scanned = pl.scan_parquet(lake.root / "**/*.parquet", hive_partitioning=True)
+    for series in lake.series():
+        of_series = (pl.col("market") == series.market) & (pl.col("interval") == int(series.interval))
+        assert (
+            scanned.filter(of_series)
+            .sort("timestamp")
+            .drop("exchange", "market", "interval")
+            .collect()
+            .equals(lake.read(series, origin=True))
+        )
+
+
+def test_arrow_reads_an_exchange_as_a_folder(lake: ParquetLake) -> None:
+    lake_of_several_series(lake)
+    found = pyarrow.dataset.dataset(lake.root / "exchange=kraken", format="parquet", partitioning="hive")
+    assert found.count_rows() == 5000 + 120 + 61
+
+
+def test_readers_find_no_file_that_is_being_written(lake: ParquetLake) -> None:
+    lake.write(HOURLY, candles_at(at("2021-01-01")), OLD)
+    with lake.writer(HOURLY) as writer:
+        writer.append(three_years(), OLD)
+        assert staged_in(lake)
+        assert files_of(lake) == [f"{FOLDER}/2021.parquet"]
+        assert in_duckdb(f"SELECT count(*) FROM '{lake.root}/**/*.parquet'") == [(1,)]
+        assert pl.scan_parquet(lake.root / "**/*.parquet").select(pl.len()).collect().item() == 1
+
+
+# ------------------------------------------------------------------------------------------------- what is touched
+
+
+def test_a_file_without_change_is_not_touched(lake: ParquetLake) -> None:
+    candles = candles_at(*every(Interval.M60, "2021-06-01", 20_000))
+    lake.write(HOURLY, candles, NEW)
+    before = fingerprints(lake)
+    lake.write(HOURLY, candles, NEW)
+    lake.write(HOURLY, candles.with_columns(close=pl.col("open")), OLD)
+    assert fingerprints(lake) == before
+
+
+def test_only_files_with_a_change_are_rewritten(lake: ParquetLake) -> None:
+    candles = candles_at(*every(Interval.M60, "2021-06-01", 20_000))
+    lake.write(HOURLY, candles, NEW)
+    before = fingerprints(lake)
+    lake.write(
+        HOURLY,
+        candles.with_columns(open=pl.when(pl.col("timestamp").dt.year() == 2022).then(99.0).otherwise("open")),
+        API,
+    )
+    assert fingerprints(lake) == before
+    trades = candles.filter(pl.col("timestamp") == at("2022-02-02")).with_columns(open=pl.lit(99.0))
+    lake.write(HOURLY, trades, Origin(Source.TRADES))
+    changed = {name for name, print_ in fingerprints(lake).items() if print_ != before[name]}
+    assert changed == {f"{FOLDER}/2022.parquet"}
+    assert lake.read(HOURLY).height == candles.height
+
+
+def test_without_a_commit_no_folder_of_the_series_is_made(lake: ParquetLake) -> None:
+    lake.create()
+    with lake.writer(HOURLY) as writer:
+        writer.append(three_years(), OLD)
+    assert [path.name for path in lake.root.iterdir() if not path.name.startswith(".")] == ["lake.json"]
+    assert staged_in(lake) == []
+
+
+def test_a_commit_leaves_nothing_staged(lake: ParquetLake) -> None:
+    lake.write(HOURLY, CHEAP, OLD)
+    lake.write(HOURLY, DEAR, NEW)
+    assert staged_in(lake) == []
+    assert [path.name for path in (lake.root / FOLDER).iterdir()] == ["2024.parquet"]
+
+
+def test_candles_never_lie_in_a_lake_without_an_identity(lake: ParquetLake) -> None:
+    lake.write(HOURLY, CHEAP, OLD)
+    assert lake.identity() is not None
+
+
+def test_a_lake_that_is_deleted_under_a_writer_is_an_error_of_one_line(lake: ParquetLake) -> None:
+    lake.create()
+    with lake.writer(HOURLY) as writer:
+        writer.append(three_years(), OLD)
+        shutil.rmtree(lake.root)
+        with pytest.raises(UnwritableLake, match="cannot be written"):
+            writer.commit()
+    assert list(lake.series()) == []
+
+
+# ------------------------------------------------------------------------------------------------------- accidents
+
+
+@pytest.mark.parametrize("survives", [0, 1, 2])
+@pytest.mark.parametrize("stored_before", [False, True], ids=["into an empty lake", "into a full one"])
+def test_a_write_that_died_between_two_renames_is_completed_by_repeating_it(
+    lake: ParquetLake, monkeypatch: pytest.MonkeyPatch, survives: int, stored_before: bool
+) -> None:
+    untroubled = ParquetLake(lake.root.parent / "untroubled")
+    for one in (lake, untroubled):
+        one.create()
+        if stored_before:
+            one.write(HOURLY, three_years().gather_every(2).with_columns(close=pl.col("open")), OLD)
+    years = [between(f"{year}-01-01", f"{year + 1}-01-01") for year in (2021, 2022, 2023)]
+    before = [lake.read(HOURLY, year, origin=True) for year in years]
+    untroubled.write(HOURLY, three_years(), NEW)
+    after = [untroubled.read(HOURLY, year, origin=True) for year in years]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", dying_after(survives))
+        with pytest.raises(Killed):
+            lake.write(HOURLY, three_years(), NEW)
+    found = [lake.read(HOURLY, year, origin=True) for year in years]
+    for year, expected in zip(found, after[:survives] + before[survives:], strict=True):
+        assert year.equals(expected)
+
+    lake.write(HOURLY, three_years(), NEW)
+    assert lake.read(HOURLY, origin=True).equals(untroubled.read(HOURLY, origin=True))
+    assert staged_in(lake) == []
+
+
+def dying_after(survives: int) -> Callable[[Path, Path], None]:
+    """An `os.replace` that works so many times."""
+    left = [os.replace] * survives
+
+    def replace(source: Path, target: Path) -> None:
+        if not left:
+            raise Killed
+        left.pop()(source, target)
+
+    return replace
+
+
+def test_a_writer_killed_outright_leaves_whole_files_and_is_swept_up(lake: ParquetLake) -> None:
+    lake.create()
+    process = multiprocessing.get_context("spawn").Process(target=die_between_two_renames, args=(lake.root, 1))
+    process.start()
+    process.join()
+    assert process.exitcode == -9
+    assert files_of(lake) == [f"{FOLDER}/2021.parquet"]
+    in_2021 = three_years().filter(pl.col("timestamp") < at("2022-01-01"))
+    assert lake.read(HOURLY).equals(in_2021)
+    assert len(staged_in(lake)) == 1
+    lake.write(Series("kraken", "ETHUSD", Interval.M60), CHEAP, OLD)
+    assert staged_in(lake) == []
+    written = lake.write(HOURLY, three_years(), OLD)
+    assert (written.inserted, written.unchanged) == (20_000 - in_2021.height, in_2021.height)
+    assert lake.read(HOURLY).equals(three_years())
+
+
+def test_what_a_living_writer_has_staged_is_left_alone(lake: ParquetLake) -> None:
+    with lake.writer(HOURLY) as writer:
+        writer.append(three_years(), OLD)
+        lake.write(HOURLY, CHEAP, OLD)
+        assert len(staged_in(lake)) == 1
+        assert writer.commit().inserted == 20_000
+    assert lake.count(HOURLY) == 20_001
+
+
+def test_two_processes_writing_one_series_lose_nothing(lake: ParquetLake) -> None:
+    lake.create()
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(2)
+    writers = [spawn.Process(target=write_every_second_hour, args=(lake.root, offset, start)) for offset in (0, 1)]
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join()
+    assert [process.exitcode for process in writers] == [0, 0]
+    assert lake.slots(HOURLY).to_list() == every(Interval.M60, "2023-12-20", 2 * 24 * ROUNDS)
+    assert staged_in(lake) == []
+
+
+def test_files_that_appear_between_staging_and_commit_are_merged_with(lake: ParquetLake) -> None:
+    with lake.writer(HOURLY) as late:
+        late.append(candles_at(NOON), API)
+        lake.write(HOURLY, DEAR, OLD)
+        written = late.commit()
+    assert (written.inserted, written.conflicting) == (0, 1)
+    assert lake.read(HOURLY)["open"].to_list() == [200.0]
+
+
+def test_files_that_vanish_between_staging_and_commit_are_made_anew(lake: ParquetLake) -> None:
+    lake.write(HOURLY, CHEAP, OLD)
+    with lake.writer(HOURLY) as writer:
+        writer.append(DEAR, NEW)
+        shutil.rmtree(lake.root / "exchange=kraken")
+        written = writer.commit()
+    assert (written.inserted, written.conflicting) == (1, 0)
+    assert lake.read(HOURLY)["open"].to_list() == [200.0]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None], ids=["empty", "a page", "cut off"])
+def test_a_damaged_file_is_named_in_one_line(lake: ParquetLake, content: bytes | None) -> None:
+    lake.write(HOURLY, three_years(), OLD)
+    path = lake.root / FOLDER / "2022.parquet"
+    path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+    for ask in (
+        lake.read, lake.count, lake.slots, lake.day_counts, lambda series: lake.write(series, three_years(), NEW)
+    ):  # fmt: skip
+        with pytest.raises(UnreadableFile, match=r"2022\.parquet cannot be read as candles: ") as raised:
+            ask(HOURLY)
+        assert "\n" not in str(raised.value)
+        assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)  # it crosses from a worker process
+    path.replace(lake.root / FOLDER / "2023.parquet")
+    with pytest.raises(UnreadableFile, match=r"2023\.parquet"):
+        lake.span(HOURLY)
+
+
+def test_a_parquet_file_of_something_else_is_named(lake: ParquetLake) -> None:
+    lake.write(HOURLY, CHEAP, OLD)
+    path = lake.root / FOLDER / "2024.parquet"
+    stored = pl.read_parquet(path)
+    stored.drop("volume").write_parquet(path)
+    with pytest.raises(UnreadableFile, match="volume"):
+        lake.read(HOURLY)
+    stored.with_columns(source=pl.lit("GUESS")).write_parquet(path)
+    with pytest.raises(UnreadableFile, match="none of TRADES, CSV, API, STREAM"):
+        lake.read(HOURLY, origin=True)
+
+
+def test_a_file_that_another_tool_has_rewritten_is_read_all_the_same(lake: ParquetLake) -> None:
+    lake.write(HOURLY, candles_at(*every(Interval.M60, "2024-03-01", 100)), OLD)
+    before, span, days = lake.read(HOURLY, origin=True), lake.span(HOURLY), lake.day_counts(HOURLY)
+    path = lake.root / FOLDER / "2024.parquet"
+    pl.read_parquet(path).write_parquet(path, statistics=False, row_group_size=30)
+    assert lake.read(HOURLY, origin=True).equals(before)
+    assert lake.span(HOURLY) == span
+    assert days is not None
+    now = lake.day_counts(HOURLY)
+    assert now is not None
+    assert now.counts.tolist() == days.counts.tolist()
+    assert lake.count(HOURLY) == 100
+
+
+def test_files_and_folders_that_are_not_ours_are_no_series(lake: ParquetLake) -> None:
+    lake.write(HOURLY, CHEAP, OLD)
+    (lake.root / FOLDER / "notes.txt").write_text("mine")
+    (lake.root / "exchange=kraken/market=XBTUSD/interval=7").mkdir()
+    (lake.root / "exchange=kraken/market=ETHUSD/interval=60").mkdir(parents=True)
+    (lake.root / "README").write_text("mine")
+    assert list(lake.series()) == [HOURLY]
+    assert lake.count(HOURLY) == 1
+
+
+def test_a_lake_that_cannot_be_written_says_so(lake: ParquetLake) -> None:
+    lake.create()
+    (lake.root / "exchange=kraken").write_text("in the way")
+    with pytest.raises(UnwritableLake, match=r"^The candle lake .*lake cannot be written: "):
+        lake.write(HOURLY, CHEAP, OLD)
+    assert staged_in(lake) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../XBT", "XBT/USD", "", ".hidden", "a=b", "XBT USD", "a\x00b", "..", "x" * 101, "a\n"]
+)
+def test_a_name_that_is_no_safe_folder_is_refused(lake: ParquetLake, name: str) -> None:
+    for series in (Series("kraken", name, Interval.M60), Series(name, "XBTUSD", Interval.M60)):
+        with pytest.raises(UnsafeName):
+            lake.write(series, CHEAP, OLD)
+        with pytest.raises(UnsafeName):
+            lake.read(series)
+
+
+# ------------------------------------------------------------------------------------------------------- the lake
+
+
+def test_the_identity_is_kept_in_a_file(lake: ParquetLake) -> None:
+    identity = lake.create()
+    assert json.loads((lake.root / "lake.json").read_text()) == {"id": identity, "format": 1}
+    assert ParquetLake(lake.root).identity() == identity
+    shutil.rmtree(lake.root)
+    assert lake.identity() is None
+    assert lake.create() != identity
+
+
+def test_a_lake_of_a_later_format_is_refused(lake: ParquetLake) -> None:
+    lake.root.mkdir()
+    (lake.root / "lake.json").write_text('{"id": "abc", "format": 2}')
+    for ask in (lake.identity, lake.create):
+        with pytest.raises(UnknownFormat, match=r"lake\.json is of format 2; this version reads format 1"):
+            ask()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', "\x00"])
+def test_an_identity_that_cannot_be_read_is_refused(lake: ParquetLake, content: str) -> None:
+    lake.root.mkdir()
+    (lake.root / "lake.json").write_text(content)
+    with pytest.raises(DamagedIdentity, match=r"lake\.json does not say which lake this is"):
+        lake.identity()
+
+
+def test_a_lake_is_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / "candles.csv"
+    file.write_text("")
+    with pytest.raises(NotAFolder, match=r"candles\.csv is no folder"):
+        ParquetLake(file).create()
+    with pytest.raises(UnwritableLake):
+        ParquetLake(file / "below").create()
+
+
+def test_the_size_of_a_series_is_what_its_files_take(lake: ParquetLake) -> None:
+    lake.write(HOURLY, three_years(), OLD)
+    assert lake.size_bytes(HOURLY) == sum((lake.root / name).stat().st_size for name in files_of(lake)) > 1000
+    assert lake.size_bytes(MINUTES) == 0
+
+
+def test_a_store_is_opened_by_its_url_and_nothing_is_made(tmp_path: Path) -> None:
+    relative, absolute = (
+        open_store("parquet:data/candles", tmp_path),
+        open_store(f"parquet:{tmp_path}/data/candles", Path("/")),
+    )
+    assert isinstance(relative, ParquetLake)
+    assert isinstance(absolute, ParquetLake)
+    assert relative.root == absolute.root == tmp_path / "data" / "candles"
+    assert relative.url == "parquet:data/candles"
+    assert relative.identity() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["duckdb:data", "questdb://me:secret@host:9000", "data/candles", "", "Parquet:x"])
+def test_an_unknown_kind_of_store_is_wrong_usage(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UnknownStore, match="A candle store is written parquet:FOLDER") as raised:
+        open_store(url, tmp_path)
+    assert isinstance(raised.value, UsageError)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_store_without_a_folder_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(NoFolder):
+        open_store("parquet:", tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------ real files
+
+
+def test_a_real_file_comes_back_row_by_row(lake: ParquetLake, shared_data: Path) -> None:
+    candles = pl.read_csv(
+        shared_data / "kraken" / "XBTUSD_60.csv", has_header=False, new_columns=list(CANDLE_SCHEMA)
+    ).with_columns(pl.from_epoch("timestamp", "s").dt.cast_time_unit("us").dt.replace_time_zone("UTC"))
+    candles = candles.cast(pl.Schema(CANDLE_SCHEMA))
+    with lake.writer(HOURLY) as writer:
+        for block in candles.head(-1).iter_slices(9_999):
+            writer.append(block, OLD)
+        writer.append(candles.tail(1), CUT_OFF)
+        assert writer.commit().inserted == 70_253
+    assert lake.read(HOURLY).equals(candles)
+    assert lake.span(HOURLY) == between("2013-10-06 21:00", "2023-01-07 10:00")
+    assert lake.write(HOURLY, candles.tail(1).with_columns(trades=pl.lit(10**6, pl.Int64)), LIVE).replaced == 1
+    assert [name.rsplit("/")[-1] for name in files_of(lake)] == [f"{year}.parquet" for year in range(2013, 2024)]
