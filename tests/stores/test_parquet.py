@@ -146,7 +146,7 @@ def test_a_name_that_is_no_safe_folder_is_refused(lake: ParquetLake, name: str) 
 
 def test_the_identity_is_kept_in_a_file(lake: ParquetLake) -> None:
     identity = lake.create()
-    assert json.loads((lake.root / "lake.json").read_text()) == {"id": identity, "format": 1}
+    assert json.loads((lake.root / "_lake.json").read_text()) == {"id": identity, "format": 1}
     assert ParquetLake(lake.root).identity() == identity
     shutil.rmtree(lake.root)
     assert lake.identity() is None
@@ -155,7 +155,7 @@ def test_the_identity_is_kept_in_a_file(lake: ParquetLake) -> None:
 
 def test_a_lake_of_a_later_format_is_refused(lake: ParquetLake) -> None:
     lake.root.mkdir()
-    (lake.root / "lake.json").write_text('{"id": "abc", "format": 2}')
+    (lake.root / "_lake.json").write_text('{"id": "abc", "format": 2}')
     for ask in (lake.identity, lake.create):
         with pytest.raises(UnknownFormat, match=r"lake\.json is of format 2; this version reads format 1"):
             ask()
@@ -164,7 +164,7 @@ def test_a_lake_of_a_later_format_is_refused(lake: ParquetLake) -> None:
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', "\x00"])
 def test_an_identity_that_cannot_be_read_is_refused(lake: ParquetLake, content: str) -> None:
     lake.root.mkdir()
-    (lake.root / "lake.json").write_text(content)
+    (lake.root / "_lake.json").write_text(content)
     with pytest.raises(DamagedIdentity, match=r"lake\.json does not say which lake this is"):
         lake.identity()
 

@@ -58,7 +58,7 @@ def test_without_a_commit_no_folder_of_the_series_is_made(lake: ParquetLake) -> 
     lake.create()
     with lake.writer(HOURLY) as writer:
         writer.append(three_years(), OLD)
-    assert [path.name for path in lake.root.iterdir() if not path.name.startswith(".")] == ["lake.json"]
+    assert [path.name for path in lake.root.iterdir() if not path.name.startswith(".")] == ["_lake.json"]
     assert staged_in(lake) == []
 
 

@@ -60,7 +60,7 @@ def other_side(named: str, home: Path) -> Files | Lake:
     """The store or the files that `named` is. Raises UsageError."""
     path = Path(named)
     url = named if named.partition(":")[0] in ("parquet", "questdb") else f"parquet:{path.absolute()}"
-    if url == named or (path / "lake.json").exists():
+    if url == named or (path / "_lake.json").exists():
         store = open_store(url, home)
         if store.identity() is None:
             raise NothingThere(path=named)

@@ -15,7 +15,7 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge, judge
 from chandlery.models import GapRecord, GapStatus, Market
 from chandlery.pipeline.knowledge import MarketFacts
-from chandlery.reporting.completeness import gap_entry
+from chandlery.reporting.completeness import GapEntry, gap_entry
 
 OPEN = (GapStatus.DETECTED, GapStatus.BACKFILLING, GapStatus.UNFILLABLE, GapStatus.FAILED, GapStatus.ACCEPTED)
 
@@ -23,6 +23,11 @@ OPEN = (GapStatus.DETECTED, GapStatus.BACKFILLING, GapStatus.UNFILLABLE, GapStat
 def open_gaps(known: Knowledge, within: Iterable[TimeRange]) -> list[Gap]:
     """Maximal runs of open slots in `within`, in order."""
     return [gap for r in RangeSet(within) for gap in gaps_of(judge(known, r), known.interval)]
+
+
+def status_of(entry: GapEntry) -> GapStatus:
+    """What a gap is as long as nobody has done anything about it."""
+    return GapStatus.UNFILLABLE if entry.overflow == entry.gap.candles else GapStatus.DETECTED
 
 
 def record_gaps(
@@ -82,7 +87,7 @@ def _described(row: GapRecord, market: Market, gap: Gap, now: datetime) -> bool:
         "required_csv_file": entry.required_csv_file,
     }
     if row.status != GapStatus.ACCEPTED:
-        fields["status"] = GapStatus.UNFILLABLE if entry.overflow == gap.candles else GapStatus.DETECTED
+        fields["status"] = status_of(entry)
     changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
     for name, value in changed.items():
         setattr(row, name, value)

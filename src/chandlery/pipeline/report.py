@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from chandlery.candles.gap import gaps_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.verdict import Tally, judge
 from chandlery.models import GapRecord, GapStatus, Market
-from chandlery.pipeline.detect import OPEN
+from chandlery.pipeline.detect import OPEN, status_of
 from chandlery.pipeline.knowledge import MarketFacts, know
 from chandlery.pipeline.request import Selection
 from chandlery.reporting.completeness import (
@@ -67,8 +68,11 @@ def _entry(
     rows = statuses.get((market.pk, int(interval)), [])
     gaps: list[GapEntry] = []
     for gap in gaps_of(judged, interval):
+        entry = gap_entry(market.altname, gap, now)
+        # The record may reach further than what is asked for, and be open there for another reason.
         row = next((row for row in rows if row.range.overlaps(gap.range)), None)
-        gaps.append(gap_entry(market.altname, gap, now, row.status if row else GapStatus.DETECTED))
+        acted_on = row is not None and row.status not in (GapStatus.DETECTED, GapStatus.UNFILLABLE)
+        gaps.append(replace(entry, status=row.status if row and acted_on else status_of(entry)))
     return SeriesEntry(
         market.altname,
         market.pair,

@@ -2,7 +2,7 @@
 
     exchange=kraken/market=XBTUSD/interval=60/2024.parquet
 
-What is not candles lies in folders and files that begin with a dot, and in `lake.json`.
+What is not candles lies in folders and files that begin with a dot, and in `_lake.json`: readers of whole folders pass over both.
 """
 
 import json
@@ -60,7 +60,7 @@ class ParquetLake:
 
     def identity(self) -> str | None:
         """The id of the lake; None where there is none. Raises UnknownFormat, DamagedIdentity, NotAFolder."""
-        path = self.root / "lake.json"
+        path = self.root / "_lake.json"
         if self.root.exists() and not self.root.is_dir():
             raise NotAFolder(path=self.root)
         try:
@@ -162,7 +162,7 @@ class ParquetLake:
         identity = uuid.uuid4().hex
         staged = self.root / ".lake.json.tmp"
         staged.write_text(json.dumps({"id": identity, "format": FORMAT}) + "\n")
-        put_in_place(staged, self.root / "lake.json")
+        put_in_place(staged, self.root / "_lake.json")
         sync_folder(self.root)
         return identity
 

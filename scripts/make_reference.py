@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Write docs/reference from the code: commands from their `--help`, settings from their table."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from chandlery.config.options import OPTIONS
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+COMMANDS = (
+    "ingest_kraken_unified",
+    "report_completeness",
+    "list_jobs",
+    "compare_candles",
+    "rebuild_state",
+    "load_tiers",
+    "demo",
+)
+#: Django's own, the same for every command.
+HIDDEN = ("--version", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks")
+
+
+def commands() -> str:
+    """The page of commands."""
+    parts = ["# Commands", "", "Made from `--help` by `scripts/make_reference.py`; a test keeps it true.", ""]
+    for name in COMMANDS:
+        parts += [f"## {name}", "", "```", _help(name), "```", ""]
+    return "\n".join(parts)
+
+
+def settings() -> str:
+    """The page of settings."""
+    parts = [
+        "# Settings",
+        "",
+        "Made from `chandlery.config.options` by `scripts/make_reference.py`; a test keeps it true.",
+        "",
+        "Given by the environment, else by the files `.env` and `settings.env` in the home folder.",
+        "",
+        "| name | meaning | default |",
+        "|---|---|---|",
+    ]
+    for option in OPTIONS:
+        default = f"`{option.default}`" if option.default else option.default_in_words
+        parts.append(f"| `{option.name}` | {option.meaning} | {default} |")
+    return "\n".join([*parts, ""])
+
+
+def pages() -> dict[Path, str]:
+    """Every page of the reference, by where it belongs."""
+    folder = CHECKOUT / "docs" / "reference"
+    return {folder / "commands.md": commands(), folder / "settings.md": settings()}
+
+
+def _help(name: str) -> str:
+    """As on a terminal of 100 columns, in a home that says nothing of this machine."""
+    environment = {**os.environ, "COLUMNS": "100", "CHANDLERY_HOME": "/home/you/chandlery", "WORKERS": "2"}
+    shown = subprocess.run(
+        [sys.executable, str(CHECKOUT / "manage.py"), name, "--help"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return "\n".join(_without_hidden(shown.rstrip().splitlines()))
+
+
+def _without_hidden(lines: list[str]) -> list[str]:
+    kept: list[str] = []
+    hiding = in_options = False
+    for line in lines:
+        in_options = in_options or line.startswith("options:")
+        if in_options and line.startswith("  -"):
+            hiding = line.strip().startswith(HIDDEN)
+        if not hiding:
+            kept.append(line)
+    return [line.rstrip() for line in kept]
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        sys.stdout.write(f"{path.relative_to(CHECKOUT)}\n")
