@@ -1,6 +1,7 @@
 """Coarser candles from finer ones."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 from hypothesis import given
@@ -27,19 +28,19 @@ def frame(spec: list[tuple[int, int, int]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=CANDLE_SCHEMA, orient="row")
 
 
-def by_hand(fine: pl.DataFrame, to: Interval) -> list[tuple[object, ...]]:
-    slots: dict[object, list[dict[str, object]]] = {}
+def by_hand(fine: pl.DataFrame, to: Interval) -> list[tuple[Any, ...]]:
+    slots: dict[datetime, list[dict[str, Any]]] = {}
     for row in fine.to_dicts():
         slots.setdefault(to.floor(row["timestamp"]), []).append(row)
     return [
         (
             slot,
             rows[0]["open"],
-            max(r["high"] for r in rows),
-            min(r["low"] for r in rows),
-            rows[-1]["close"],  # type: ignore[type-var]
-            sum(r["volume"] for r in rows),
-            sum(r["trades"] for r in rows),  # type: ignore[misc]
+            max(row["high"] for row in rows),
+            min(row["low"] for row in rows),
+            rows[-1]["close"],
+            sum(row["volume"] for row in rows),
+            sum(row["trades"] for row in rows),
         )
         for slot, rows in slots.items()
     ]

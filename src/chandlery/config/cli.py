@@ -12,6 +12,8 @@ from chandlery import __version__
 from chandlery.errors import ChandleryError, UsageError
 
 INTERRUPTED = 130
+#: Commands that hand work to processes.
+READ_FILES = frozenset({"ingest_kraken_unified", "rebuild_state"})
 
 
 class UnknownCommand(UsageError):
@@ -38,6 +40,11 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "chandlery") 
 
 
 def _run(arguments: list[str], program: str) -> None:
+    if arguments[0] in READ_FILES and not {"-h", "--help"} & set(arguments):
+        from chandlery.pipeline.workers import start_fork_server
+
+        # Django takes as long to get ready as the workers do: side by side.
+        start_fork_server()
     import django
     from django.core.management import execute_from_command_line, get_commands
 

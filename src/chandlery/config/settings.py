@@ -34,7 +34,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
     "chandlery",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # `urls` finds the pages: commands start without them
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

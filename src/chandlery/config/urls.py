@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+admin.autodiscover()
 admin.site.site_header = "Chandlery"
 admin.site.site_title = "Chandlery"
 admin.site.index_title = "What is known of markets, files, coverage and gaps"

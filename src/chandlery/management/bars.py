@@ -31,10 +31,11 @@ class FileBar:
     def stop(self) -> None:
         self._live.stop()
 
-    def expect(self, files: int, size: int) -> None:
-        """So much more is to be read."""
+    def expect(self, files: int, size: int, current: tuple[str, ...]) -> None:
+        """So much more is to be read, `current` first."""
         self._files += files
         self._size += size
+        self._live.below = ", ".join(_name(label) for label in current)
         self._show()
 
     def advance(self, size: int, rows: int, current: tuple[str, ...]) -> None:

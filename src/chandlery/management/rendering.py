@@ -7,16 +7,21 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, Protocol
 
+from rich.console import Console
+
 from chandlery.errors import UsageError
 from chandlery.reporting.as_csv import write_report_csv
 from chandlery.reporting.as_json import report_as_json
 from chandlery.reporting.completeness import CompletenessReport
+from chandlery.reporting.terminal import print_report as print_coloured
 from chandlery.reporting.terminal import render_report
 from chandlery.reporting.unfillable import write_unfillable
 
 
 class Writes(Protocol):
     def write(self, text: str, /) -> Any: ...
+
+    def isatty(self) -> bool: ...
 
 
 class CannotWrite(UsageError):
@@ -49,6 +54,8 @@ def check_outputs(options: dict[str, Any]) -> None:
 def print_report(made: CompletenessReport, options: dict[str, Any], out: Writes, rerun: str) -> None:
     if options["json"]:
         out.write(json.dumps(report_as_json(made), indent=2) + "\n")
+    elif out.isatty():
+        print_coloured(Console(), made, rerun)
     else:
         out.write(render_report(made, rerun=rerun))
 

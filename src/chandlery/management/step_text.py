@@ -18,7 +18,7 @@ def source_text(source: SourceFound) -> str:
     if source.release:
         # Most releases are called as their file is: once is enough.
         name = "" if source.release in source.path.name else f" {plain(source.release)}"
-        release = f"release{name}{f' of {source.period}' if source.period else ''}; "
+        release = f"{'complete release' if source.complete else 'release of'}{name} {source.period}; "
     kind = _KINDS.get(source.kind, plain(source.kind))
     files = f"{plural(source.files, 'file')}, {source.wanted:,} of the chosen markets"
     return f"{plain(str(source.path))} ({kind}): {release}{files}"

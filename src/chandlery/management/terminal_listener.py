@@ -135,7 +135,7 @@ class TerminalListener:
         if not isinstance(self._bar, FileBar):
             self._start_bar(FileBar(self._console, self._clock))
         if isinstance(self._bar, FileBar):
-            self._bar.expect(event.files, event.size)
+            self._bar.expect(event.files, event.size, event.current)
 
     def _file_done(self, event: FileDone) -> None:
         self._conflicting += event.conflicting

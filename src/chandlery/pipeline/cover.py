@@ -59,7 +59,8 @@ def release_claims(
         start = facts.start if release.period_start is None else max(release.period_start, facts.start)
     claims: dict[Interval, TimeRange] = {}
     for interval in intervals:
-        whole = TimeRange.maybe(interval.floor(start), release.period_end)
+        # A period that says no end stops in the middle of a coarse slot, of which nothing is claimed then.
+        whole = TimeRange.maybe(interval.floor(start), interval.floor(release.period_end))
         if whole is not None:
             claims[interval] = whole
     return claims

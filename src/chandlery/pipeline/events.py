@@ -28,6 +28,7 @@ class SourceFound:
     period: str
     files: int
     wanted: int
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class FilesStarted:
-    """Step 3 begins: so many files and bytes (uncompressed)."""
+    """Step 3 begins: so many files and bytes (uncompressed); `current` are the first to be read."""
 
     files: int
     size: int
+    current: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,8 @@ def _source(source: ArchiveSource, names: set[str]) -> events.SourceFound:
             f"{release.period_start:%Y-%m-%d} to {last:%Y-%m-%d}" if release.period_start else f"up to {last:%Y-%m-%d}"
         )
     wanted = sum(member.altname in names for member in source.members)
-    return events.SourceFound(
-        source.path, source.kind, release.name if release else "", period, len(source.members), wanted
-    )
+    name, complete = (release.name, release.complete) if release else ("", False)
+    return events.SourceFound(source.path, source.kind, name, period, len(source.members), wanted, complete)
 
 
 def planned(

@@ -183,7 +183,8 @@ def _ingest_all(run: Run, made: Plan) -> Iterator[events.Event]:
     started, totals = time.monotonic(), Totals(skipped=len(made.unchanged))
     settle(run.markets, run.store, run.surroundings.clock())
     while made.files and not run.should_stop():
-        yield events.FilesStarted(len(made.files), sum(file.member.size for file in made.files))
+        first = tuple(file.member.label for file in made.files[: run.request.workers])
+        yield events.FilesStarted(len(made.files), sum(file.member.size for file in made.files), first)
         for event in _ingest(run, made.files):
             totals.add(event)
             yield event

@@ -7,40 +7,54 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.forkserver import ensure_running
 
 #: Imported once in the fork server, so that a worker starts in milliseconds and shares its memory.
 PRELOADED = ["chandlery.pipeline.ingest", "chandlery.pipeline.fill"]
 
 
-@contextmanager
-def worker_pool(workers: int) -> Iterator[Executor]:
-    """A pool that starts its processes with the first task. A fork after polars has run would hang, hence the fork
-    server.
+def start_fork_server() -> None:
+    """Have workers ready early: the server imports what they need on another core, while this process is still busy.
+
+    A fork after polars has run would hang, hence a server that only imports it.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    multiprocessing.set_forkserver_preload(PRELOADED)
     # Files are spread over processes; threads inside them would only get in each other's way.
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)
+    # Whether a file in hand is finished is this process's decision. The server and its workers inherit what is blocked
+    # here, and never see the signals; the tracker comes first, because its start unblocks them.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def worker_pool(workers: int) -> Iterator[Executor]:
+    """A pool that starts its processes with the first task."""
+    start_fork_server()
+    context = multiprocessing.get_context("forkserver")
     pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_follow_parent)
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 _ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _follow_parent() -> None:
-    """Whether to stop is the parent's decision; but where it is gone, nobody will ever take what this worker makes."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """A worker whose parent was killed would wait for tasks for ever."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -48,5 +62,5 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        # At once, as if killed: what is not yet in the store is read again by the next run.
+        # At once, as if killed too: what is not yet in the store is read again by the next run.
         os._exit(1)

@@ -2,7 +2,8 @@
 
     exchange=kraken/market=XBTUSD/interval=60/2024.parquet
 
-What is not candles lies in folders and files that begin with a dot, and in `_lake.json`: readers of whole folders pass over both.
+What is not candles lies in folders and files that begin with a dot, and in `_lake.json`: whoever reads the folder as a
+whole passes over both.
 """
 
 import json
