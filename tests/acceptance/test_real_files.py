@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -38,7 +39,7 @@ def ingested(commands: Commands, shared_data: Path) -> Commands:
     return commands
 
 
-def report_of(run: Commands) -> dict[tuple[str, int], dict[str, object]]:
+def report_of(run: Commands) -> dict[tuple[str, int], dict[str, Any]]:
     done = run(
         "report_completeness", "--markets", MARKETS, "--intervals", "60,1440", "--end-date", "2023-01-07", "--json"
     )
