@@ -87,7 +87,7 @@ class Command(ChandleryCommand):
     def _run(self, home: Path, command: list[str], *, quiet: bool = False) -> str:
         """Run one of our commands as a person would, in the demo's home. Raises CommandFailed."""
         if not quiet:
-            self.stdout.write(f"  $ python manage.py {' '.join(command)}\n")
+            self.stdout.write(f"  $ {settings.PROGRAM} {' '.join(command)}\n")
         self.stdout.flush()
         program = [sys.executable, *([sys.argv[0]] if settings.PROGRAM.startswith("python") else ["-m", "chandlery"])]
         environment = {**os.environ, "CHANDLERY_HOME": str(home)}
