@@ -32,13 +32,13 @@ demo: $(INSTALLED)
 	@$(PY) manage.py demo
 
 test: $(INSTALLED)
-	@$(PY) -m pytest -n 2 -q
+	@$(PY) -m pytest -n 2 --dist loadfile -q
 
 test-slow: $(INSTALLED)
-	@$(PY) -m pytest -n 2 -q -m slow
+	@$(PY) -m pytest -n 2 --dist loadfile -q -m slow
 
 test-all: $(INSTALLED)
-	@$(PY) -m pytest -n 2 -q -m "slow or not slow"
+	@$(PY) -m pytest -n 2 --dist loadfile -q -m "slow or not slow"
 
 check: lint types contracts test
 

@@ -13,7 +13,7 @@ from tests.acceptance.commands import Commands
 from tests.conftest import CompletedRun
 from tests.exchanges.kraken.archive.builders import HOUR, START, hours, split, unpacked, zipped
 
-GOOD = {"XBTUSD_60.csv": hours(48), "ETHUSD_60.csv": hours(48), "XRPUSD_60.csv": hours(24)}
+GOOD: dict[str, bytes | str] = {"XBTUSD_60.csv": hours(48), "ETHUSD_60.csv": hours(48), "XRPUSD_60.csv": hours(24)}
 #: The row that is wrong is the 31st of each bad file, after rows that are not.
 BAD_LINE = 31
 AT = START + 30 * HOUR
@@ -107,7 +107,7 @@ def locked(path: Path, *names: str) -> Path:
 
 
 def bad_archives(folder: Path) -> None:
-    inside = {
+    inside: dict[str, bytes | str] = {
         "q1/DASHUSD_60.csv": with_row(f"{AT},1,2,1,one,3,4"),
         "q1/NEARUSD_60.csv": hours(40)[:-7],
         "../BCHUSD_60.csv": hours(5),

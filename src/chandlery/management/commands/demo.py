@@ -46,13 +46,11 @@ class Command(ChandleryCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        folder = Path(settings.CHANDLERY_HOME) / "build" / "demo"
-        parser.add_argument(
-            "--folder", type=Path, default=folder, metavar="PATH", help=f"made anew (default: {folder})"
-        )
+        parser.add_argument("--folder", metavar="PATH", help="made anew (default: build/demo in the home folder)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        home: Path = options["folder"]
+        named = options["folder"]
+        home = Path(named).absolute() if named else Path(settings.CHANDLERY_HOME) / "build" / "demo"
         exchange = _exchange()
         self._say("A made-up exchange publishes its history: a complete set in parts, and one quarter more")
         _start_afresh(home)

@@ -14,6 +14,7 @@ from django.core.management.base import CommandParser
 from chandlery.management.arguments import add_selection, add_workers, selection_of, sources_of
 from chandlery.management.base import ChandleryCommand, command_line, surroundings, tiers
 from chandlery.management.listeners import listener_for, render_plan
+from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import add_outputs, check_outputs, print_report, write_files
 from chandlery.pipeline.binding import checked_store
 from chandlery.pipeline.events import JobEnded, Planned
@@ -62,7 +63,7 @@ class Command(ChandleryCommand):
                 listen = listener_for(out, options["verbosity"])
                 for event in dry_run(request, surroundings(), executor, tiers()):
                     if isinstance(event, Planned):
-                        out.write(render_plan(event))
+                        self.stdout.write(plan_as_json(event) if options["json"] else render_plan(event))
                     else:
                         listen(event)
                 return
