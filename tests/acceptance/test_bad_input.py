@@ -230,8 +230,10 @@ XBT = ("--markets", "XBTUSD")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((*XBT, "--start-date", "2024-02-30"), "--start-date '2024-02-30' is not a day; write it as YYYY-MM-DD"),
-        ((*XBT, "--end-date", "31.12.2024"), "--end-date '31.12.2024' is not a day; write it as YYYY-MM-DD"),
+        ((*XBT, "--start-date", "2024-02-30"), "--start-date '2024-02-30' is not a day from 1970 to 2099"),
+        ((*XBT, "--end-date", "9999-12-31"), "--end-date '9999-12-31' is not a day from 1970 to 2099"),
+        ((*XBT, "--start-date", "2098-01-01"), "--start-date 2098-01-01 is not over yet"),
+        ((*XBT, "--end-date", "31.12.2024"), "--end-date '31.12.2024' is not a day from 1970 to 2099"),
         (
             (*XBT, "--start-date", "2024-02-02", "--end-date", "2024-02-01"),
             "--start-date 2024-02-02 is after --end-date 2024-02-01",
@@ -239,13 +241,13 @@ XBT = ("--markets", "XBTUSD")
         ((*XBT, "--intervals", "60,61"), "Interval '61' is not known; choose from 1, 5, 15, 30, 60, 240, 720, 1440"),
         ((*XBT, "--intervals", ""), "--intervals names none; choose from 1, 5, 15, 30, 60, 240, 720, 1440"),
         (("--tier", "TIER9"), "Tier 'TIER9' is not known; choose from TIER1, TIER2, TIER3, TIER4, ALL"),
-        (("--tier", "TIER1", "--quotes", "MOON"), "No market matches TIER1 quoted in MOON; try --quotes USD,EUR"),
+        (("--tier", "TIER1", "--quotes", "MOON"), "No market is quoted in 'MOON'; there are"),
         (("--markets", "XBTUSDD", "--source", "files"), "Kraken has no market 'XBTUSDD'; did you mean XBTUSD"),
         ((), "Say what you want: --tier TIER1"),
         ((*XBT, "--tier", "TIER1"), "--tier and --markets are two ways to say what you want; use one of them"),
         ((*XBT, "--source", "nowhere"), "There is nothing at nowhere; name a folder, a ZIP"),
         ((*XBT, "--source", "files/notes.txt"), "files/notes.txt is not a source; name a folder, a .zip"),
-        ((*XBT, "--report-csv", "gone/report.csv"), "--report-csv gone/report.csv: its folder is not there"),
+        ((*XBT, "--report-csv", "gone/report.csv"), "--report-csv gone/report.csv: no file can be there"),
         ((*XBT, "--workers", "0"), "'0' is no number of processes; give a whole number from 1 on"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

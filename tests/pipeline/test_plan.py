@@ -24,6 +24,10 @@ class FakeMember:
     label: str
     size: int = 1000
 
+    @property
+    def signature(self) -> str:
+        return self.label
+
 
 def series(minutes: int) -> Series:
     return Series("kraken", "XBTUSD", Interval(minutes))

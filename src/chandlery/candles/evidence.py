@@ -75,21 +75,43 @@ def answered(coverage: Coverage) -> RangeSet:
 def extended(coverage: Coverage, kind: Evidence, ranges: RangeSet) -> Coverage:
     """The coverage with `ranges` answered by `kind` as well.
 
-    Each direct, settled kind keeps its own ranges. What is derived or provisional is kept only where no direct answer
-    of at least its strength stands, so that the outcome does not depend on the order of work.
+    Each direct, settled kind keeps its own ranges. What is derived or provisional is kept only where nothing better
+    stands, so that the outcome does not depend on the order of work.
     """
     grown = {**coverage, kind: coverage.get(kind, RangeSet()) | ranges}
-    settled = {k: r for k, r in grown.items() if not k.derived and not k.provisional}
     result: Coverage = {}
     for layer, held in grown.items():
         left = held
-        if layer not in settled:
-            for better, shadow in settled.items():
-                if better.strength >= layer.strength and better.proven >= layer.proven:
-                    left = left - shadow
+        for better, shadow in grown.items():
+            if _takes_the_place_of(better, layer):
+                left = left - shadow
         if left:
             result[layer] = left
     return result
+
+
+def _takes_the_place_of(better: Evidence, layer: Evidence) -> bool:
+    """A settled answer that of a provisional one, a direct answer that of a derived one which is no stronger."""
+    if better.strength < layer.strength or better.proven < layer.proven:
+        return False
+    if better.provisional != layer.provisional:
+        return layer.provisional
+    return layer.derived and not better.derived
+
+
+def stale_ranges(coverage: Coverage) -> RangeSet:
+    """Every range that was made from finer candles which were provisional, or have been answered anew since."""
+    return answered({kind: ranges for kind, ranges in coverage.items() if kind.derived and kind.provisional})
+
+
+def direct(coverage: Coverage) -> Coverage:
+    """The coverage without what was made from finer candles."""
+    return {kind: ranges for kind, ranges in coverage.items() if not kind.derived}
+
+
+def settled(coverage: Coverage) -> RangeSet:
+    """Every range somebody has spoken for who need not be asked again."""
+    return answered({kind: ranges for kind, ranges in coverage.items() if not kind.provisional})
 
 
 def weakest(kinds: list[Evidence]) -> Evidence:

@@ -15,11 +15,15 @@ from django.conf import settings
 from chandlery.candles.interval import Interval
 from chandlery.errors import UsageError
 from chandlery.exchanges.base import Tier
+from chandlery.exchanges.kraken.names import asset_ticker
 from chandlery.pipeline.request import Selection
+
+#: Nothing traded before, and nothing is planned after.
+FIRST_YEAR, LAST_YEAR = 1970, 2099
 
 
 class WrongDate(UsageError):
-    """{option} {value!r} is not a day; write it as YYYY-MM-DD, such as 2024-03-31"""
+    """{option} {value!r} is not a day from 1970 to 2099; write it as YYYY-MM-DD, such as 2024-03-31"""
 
 
 class EmptyDates(UsageError):
@@ -94,7 +98,7 @@ def add_workers(parser: ArgumentParser) -> None:
 def selection_of(options: dict[str, Any]) -> Selection:
     """What the options of `add_selection` ask for. Raises UsageError."""
     tiers = _tiers([*([options["tier"]] if options["tier"] else []), *names(options["tiers"])])
-    markets = tuple(dict.fromkeys(name.upper() for name in names(options["markets"])))
+    markets = tuple(dict.fromkeys(names(options["markets"])))
     if tiers and markets:
         raise TiersAndMarkets
     if not tiers and not markets:
@@ -110,7 +114,7 @@ def selection_of(options: dict[str, Any]) -> Selection:
         intervals=intervals,
         tiers=tiers,
         markets=markets,
-        quotes=tuple(dict.fromkeys(item.upper() for item in names(options["quotes"]))),
+        quotes=tuple(dict.fromkeys(asset_ticker(item.upper()) for item in names(options["quotes"]))),
         start=start,
         end=end + timedelta(days=1) if end is not None else None,
     )
@@ -121,9 +125,12 @@ def day(option: str, value: str | None) -> datetime | None:
     if value is None:
         return None
     try:
-        return datetime.combine(date.fromisoformat(value), time(), UTC)
+        found = datetime.combine(date.fromisoformat(value), time(), UTC)
     except ValueError:
-        raise WrongDate(option=option, value=value) from None
+        found = None
+    if found is None or not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise WrongDate(option=option, value=value)
+    return found
 
 
 def sources_of(named: Sequence[str]) -> tuple[Path, ...]:

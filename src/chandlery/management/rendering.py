@@ -25,7 +25,7 @@ class Writes(Protocol):
 
 
 class CannotWrite(UsageError):
-    """{option} {path}: its folder is not there; name a path in an existing folder"""
+    """{option} {path}: no file can be there; name a path in an existing folder"""
 
 
 def add_outputs(parser: ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def check_outputs(options: dict[str, Any]) -> None:
     """Before any work: a path that cannot be written is wrong usage. Raises CannotWrite."""
     for option in ("report_csv", "export_unfillable"):
         path = options[option]
-        if path and not Path(path).absolute().parent.is_dir():
+        if path and (not Path(path).absolute().parent.is_dir() or Path(path).is_dir()):
             raise CannotWrite(option="--" + option.replace("_", "-"), path=path)
 
 

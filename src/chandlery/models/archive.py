@@ -16,6 +16,7 @@ class ArchiveRelease(models.Model):
     period_start = models.DateTimeField(null=True, blank=True, help_text="UTC; empty for a complete release.")
     period_end = models.DateTimeField(help_text="UTC, exclusive.")
     complete = models.BooleanField()
+    whole = models.BooleanField(default=True, help_text="Whether what it lacks was not in the archive either.")
     members = models.JSONField(default=dict)
 
     class Meta:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from django.db import models
 
 from chandlery.candles.evidence import Coverage, Evidence, Source, extended
+from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import TradedSlots
 from chandlery.models.asset import Market
@@ -85,6 +87,28 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
             for kind, r in sorted(wanted - rows.keys(), key=lambda item: (item[1], item[0].rank))
         )
         return coverage
+
+    def outdate_derived(
+        self,
+        market: Market,
+        interval_minutes: int,
+        within: TimeRange,
+        traded: Callable[[int], TradedSlots],
+        now: datetime,
+    ) -> None:
+        """Slots of `interval_minutes` in `within` have been answered anew: what was derived from them becomes
+        provisional, and stays so until it is derived again, by this run or a later one. `traded` tells the stored
+        slots of an interval.
+        """
+        derived = self.filter(market=market, derived=True, start_date__lt=within.end, end_date__gt=within.start)
+        for row in derived.filter(interval_minutes__gt=interval_minutes, provisional=False):
+            if row.interval_minutes % interval_minutes:
+                continue
+            stale = RangeSet([within.aligned_outwards(Interval(row.interval_minutes))]) & RangeSet([row.range])
+            kept, kind, slots = RangeSet([row.range]) - stale, row.evidence, traded(row.interval_minutes)
+            row.delete()
+            answers = {kind: kept, replace(kind, proven=False, provisional=True): stale}
+            self.extend(market, row.interval_minutes, answers, slots, now)
 
 
 class DataCoverageRange(models.Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,10 +79,12 @@ def other_side(named: str, home: Path) -> Files | Lake:
     return Files(members)
 
 
-def compare_all(here: CandleStore, there: Files | Lake) -> Iterator[tuple[Series, Comparison]]:
-    """Every series that either side holds, in order."""
+def compare_all(
+    here: CandleStore, there: Files | Lake, markets: Collection[str]
+) -> Iterator[tuple[Series, Comparison]]:
+    """Every series of these markets that either side holds, in order."""
     stored, others = set(here.series()), set(there.series())
-    for series in sorted(stored | others):
+    for series in sorted(one for one in stored | others if one.market in markets):
         yield series, _compare(here, there, series) if series in others else Comparison(only_here=here.count(series))
 
 

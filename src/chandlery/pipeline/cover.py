@@ -54,6 +54,8 @@ def release_claims(
         # A single file claims from its own first row; a complete release, from the market's.
         intervals = read if release.complete else frozenset[Interval]()
         start = facts.start
+    elif not release.whole:
+        return {}
     else:
         intervals = frozenset(Interval(int(minutes)) for minutes in release.members)
         start = facts.start if release.period_start is None else max(release.period_start, facts.start)
@@ -102,11 +104,16 @@ def _date_first_trades(markets: list[Market], ingested: Ingested, complete: set[
     """A complete release carries each market from its first day: its first row is the first trade, to the finest
     slot.
     """
-    by_pk = {market.pk: market for market in markets}
-    for (market_id, release_id), slots in sorted(ingested.items()):
-        if release_id not in complete:
-            continue
-        first, market = earliest_slot(slots), by_pk[market_id]
-        if first is not None and (market.first_trade is None or first < market.first_trade):
+    firsts: dict[int, dict[Interval, datetime]] = defaultdict(dict)
+    for (market_id, release_id), slots in ingested.items():
+        if release_id in complete:
+            held = firsts[market_id]
+            held.update({i: min(first, held.get(i, first)) for i, first in slots.items()})
+    for market in markets:
+        first = earliest_slot(firsts[market.pk])
+        known = market.first_trade
+        # A finer file that came later tells it more closely than the day or hour that was known.
+        is_better = known is None or known in firsts[market.pk].values()
+        if first is not None and first != known and (is_better or known is None or first < known):
             market.first_trade = first
             market.save(update_fields=["first_trade"])

@@ -33,28 +33,35 @@ def status_of(entry: GapEntry) -> GapStatus:
 def record_gaps(
     facts: Mapping[str, MarketFacts], wanted: Mapping[Series, TimeRange | None], now: datetime
 ) -> list[GapRecord]:
-    """Bring the records of the wanted series in line with what is open now; the records that are open, in order.
+    """Bring the records of the wanted series in line with what is open now; those of the wanted ranges.
 
     Looked at are the wanted ranges and whatever stands on record as open beyond them.
     """
     recorded: dict[tuple[int, int], list[GapRecord]] = defaultdict(list)
     markets = [facts[series.market].market for series in wanted]
-    for row in GapRecord.objects.filter(market__in=markets, status__in=OPEN).order_by("gap_start"):
+    for row in (
+        GapRecord.objects.filter(market__in=markets, status__in=OPEN).order_by("gap_start").select_related("market")
+    ):
         recorded[row.market_id, row.interval_minutes].append(row)
     kept: list[GapRecord] = []
+    fresh: list[GapRecord] = []
     with transaction.atomic():
         for series, within in sorted(wanted.items()):
             market = facts[series.market].market
             rows = recorded[market.pk, int(series.interval)]
             looked_at = [row.range for row in rows] + ([within] if within else [])
             gaps = open_gaps(facts[series.market].series[series.interval], looked_at)
-            kept += _reconcile(market, series.interval, rows, gaps, now)
+            new, old = _reconcile(market, series.interval, rows, gaps, now)
+            fresh += new
+            kept += [row for row in (*old, *new) if within is not None and row.range.overlaps(within)]
+        GapRecord.objects.bulk_create(fresh)
     return kept
 
 
 def _reconcile(
     market: Market, interval: Interval, rows: list[GapRecord], gaps: list[Gap], now: datetime
-) -> list[GapRecord]:
+) -> tuple[list[GapRecord], list[GapRecord]]:
+    """(new rows, not yet saved; those that stay, saved)."""
     outcome = reconcile([row.range for row in rows], gaps)
     # Rows go before others grow into their place: two open gaps never start at one slot.
     for i in outcome.merged:
@@ -70,8 +77,7 @@ def _reconcile(
     fresh = [GapRecord(market=market, interval_minutes=int(interval), detected_at=now) for _ in outcome.new]
     for row, gap in zip(fresh, outcome.new, strict=True):
         _described(row, market, gap, now)
-    kept += GapRecord.objects.bulk_create(fresh)
-    return sorted(kept, key=lambda row: row.gap_start)
+    return fresh, kept
 
 
 def _described(row: GapRecord, market: Market, gap: Gap, now: datetime) -> bool:

@@ -18,10 +18,10 @@ from chandlery.exchanges.kraken.archive import (
     Release,
     find_sources,
     first_timestamp,
-    last_timestamp,
 )
 from chandlery.exchanges.kraken.archive_claims import Period, claim_of
 from chandlery.models import ArchiveRelease, FileIngestionRecord, FileStatus
+from chandlery.pipeline.ingest import last_slot
 from chandlery.pipeline.plan import ALL_TIME, FileOnHand
 
 
@@ -72,17 +72,9 @@ def _last_slot_end(members: Iterable[Member], executor: Executor) -> datetime | 
         held = finest.get(member.altname)
         if held is None or member.interval < held.interval:
             finest[member.altname] = member
-    read = list(executor.map(_last_slot, finest.values()))
+    read = list(executor.map(last_slot, finest.values()))
     ends = [last + m.interval.delta for m, last in zip(finest.values(), read, strict=True) if last is not None]
     return max(ends, default=None)
-
-
-def _last_slot(member: Member) -> datetime | None:
-    """The open of a file's last slot; None for a file that cannot be read: its own ingestion will say why."""
-    try:
-        return last_timestamp(member)
-    except ChandleryError:
-        return None
 
 
 def record_releases(sources: Iterable[ArchiveSource]) -> dict[str, ArchiveRelease]:
@@ -103,6 +95,7 @@ def record_releases(sources: Iterable[ArchiveSource]) -> dict[str, ArchiveReleas
                 "period_start": release.period_start,
                 "period_end": release.period_end,
                 "complete": release.complete,
+                "whole": release.whole or ArchiveRelease.objects.filter(rank=release.rank, whole=True).exists(),
                 "members": {minutes: sorted(names) for minutes, names in sorted(members.items())},
             },
         )
@@ -118,15 +111,19 @@ def files_on_hand(
     return [_on_hand(source.release, member, exchange, known) for source, member in listed]
 
 
-def _settled_records(members: Sequence[Member]) -> Mapping[tuple[str, str], TimeRange | None]:
+Settled = Mapping[tuple[str, str], TimeRange | None]
+"""(signature, rank of the release) of files that are in: the time from their first slot to their last."""
+
+
+def _settled_records(members: Sequence[Member]) -> Settled:
     rows = FileIngestionRecord.objects.filter(status__in=(FileStatus.COMPLETED, FileStatus.SKIPPED)).values_list(
-        "file_path", "signature", "date_range_start", "date_range_end"
+        "signature", "release__rank", "date_range_start", "date_range_end"
     )
-    wanted = {(member.label, member.signature) for member in members}
+    wanted = {member.signature for member in members}
     return {
-        (path, signature): TimeRange(start, end) if start and end else None
-        for path, signature, start, end in rows.iterator()
-        if (path, signature) in wanted
+        (signature, rank or ""): TimeRange(start, end) if start and end else None
+        for signature, rank, start, end in rows.iterator()
+        if signature in wanted
     }
 
 
@@ -134,18 +131,19 @@ def _on_hand(
     release: Release | None,
     member: Member,
     exchange: str,
-    known: Mapping[tuple[str, str], TimeRange | None],
+    known: Settled,
 ) -> FileOnHand:
     series = Series(exchange, member.altname, member.interval)
     period = period_of(release)
-    key = (member.label, member.signature)
+    rank = release.rank if release is not None and period is not None else ""
+    # A file that has become part of another release claims other things, although its rows are in.
+    key = (member.signature, rank)
     span = known.get(key)
     if period is not None:
         start = period.start or (span.start if span else _first_slot(member))
         expected = TimeRange(start, max(period.end, start + member.interval.delta))
     else:
         expected = span or _peeked(member)
-    rank = release.rank if release is not None and period is not None else ""
     return FileOnHand(series, member, period, rank, unchanged=key in known, expected=expected)
 
 
@@ -172,7 +170,7 @@ def _peeked(member: Member) -> TimeRange:
     The end of time where the last row cannot be had without reading all, or where these are no rows.
     """
     first = _first_slot(member)
-    last = _last_slot(member) if member.container is Container.PLAIN else None
+    last = last_slot(member) if member.container is Container.PLAIN else None
     if last is None or last < first:
         return TimeRange(first, ALL_TIME.end)
     claimed = RangeSet(r for ranges in claim_of(None, member.interval, first, last).answers.values() for r in ranges)

@@ -58,7 +58,7 @@ def planned(
         files=tuple(events.FilePlanned(file.member.label, file.member.size) for file in made.files),
         unchanged=len(made.unchanged),
         lines=tuple(_line(interval, made, wanted, facts, now) for interval in intervals),
-        derivations=tuple(_derivation(d) for d in made.derivations if d.ranges.span != ALL_TIME),
+        derivations=tuple(_derivation(d) for d in made.derivations if _is_dated(d)),
         open=tuple(_open(made, wanted, now)),
         files_serve=_served(made.files, wanted),
         api_serves=api.span,
@@ -68,7 +68,8 @@ def planned(
 def _line(
     interval: Interval, made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts], now: datetime
 ) -> events.PlanLine:
-    asked = known = derived = left = api = 0
+    asked = known = left = api = 0
+    derived = sum(d.ranges.slots(interval) for d in made.derivations if d.series.interval == interval and _is_dated(d))
     for series, want in wanted.items():
         if series.interval != interval or want.range is None:
             continue
@@ -77,8 +78,13 @@ def _line(
         known += (answered(facts[series.market].series[interval].coverage) & listed).slots(interval)
         left += made.open[series].slots(interval)
         api += sum(part.slots(interval) for part in _inside_window(made.open[series], interval, now))
-        derived += sum(d.ranges.slots(interval) for d in made.derivations if d.series == series)
     return events.PlanLine(interval, asked, known, asked - known - derived - left, derived, api, left - api)
+
+
+def _is_dated(made: Derivation) -> bool:
+    """False where nobody knows yet how far the finer files reach."""
+    span = made.ranges.span
+    return span is not None and span.start != ALL_TIME.start and span.end != ALL_TIME.end
 
 
 def _inside_window(left: RangeSet, interval: Interval, now: datetime) -> list[TimeRange]:

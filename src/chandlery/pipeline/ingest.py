@@ -13,7 +13,7 @@ from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.frame import empty_candles
 from chandlery.candles.series import Series
 from chandlery.errors import ChandleryError
-from chandlery.exchanges.kraken.archive import EmptyMember, Member, hash_member, open_rows
+from chandlery.exchanges.kraken.archive import EmptyMember, Member, hash_member, last_timestamp, open_rows
 from chandlery.exchanges.kraken.archive_claims import Claim, Period, claim_of
 from chandlery.stores import open_store
 from chandlery.stores.base import CandleWriter, Written
@@ -68,6 +68,14 @@ def ingest_file(task: IngestTask) -> IngestResult:
         return _ingest(task)
     except ChandleryError as error:
         return IngestResult(task, error=str(error))
+
+
+def last_slot(member: Member) -> datetime | None:
+    """The open of a file's last slot; None for a file that cannot be read: its own ingestion will say why."""
+    try:
+        return last_timestamp(member)
+    except ChandleryError:
+        return None
 
 
 def _ingest(task: IngestTask) -> IngestResult:

@@ -6,13 +6,17 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.db import transaction
 
+from chandlery.candles.evidence import Coverage, stale_ranges
+from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
+from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Life
-from chandlery.errors import ChandleryError
+from chandlery.errors import ChandleryError, UsageError
 from chandlery.exchanges.kraken.tiers import TierTable
 from chandlery.models import ArchiveRelease, FileIngestionRecord, FileStatus, IngestionJob, JobStatus, Market
 from chandlery.pipeline import events
@@ -25,7 +29,7 @@ from chandlery.pipeline.fill import DeriveResult, DeriveTask, derive_series
 from chandlery.pipeline.ingest import IngestResult, IngestTask, ingest_file
 from chandlery.pipeline.knowledge import MarketFacts, know
 from chandlery.pipeline.markets import ensure_markets, register, select
-from chandlery.pipeline.plan import FileOnHand, Plan, Wanted, earlier, first_slots, plan
+from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals
 from chandlery.pipeline.record import record_derived, record_file, record_problems
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.pipeline.schedule import Schedule, known_hashes
@@ -35,6 +39,10 @@ from chandlery.stores.base import CandleStore, Written
 class WorkerDied(ChandleryError):
     """A worker process died (out of memory, or killed) while these were in hand: {current}; run the same command
     again to go on"""
+
+
+class StartsInFuture(UsageError):
+    """--start-date {start:%Y-%m-%d} is not over yet (it is {now:%Y-%m-%d %H:%M} UTC); name an earlier day"""
 
 
 class StoppedOnError(ChandleryError):
@@ -65,14 +73,30 @@ class Run:
         it.
         """
         now = self.surroundings.clock()
-        unread = [file for file in self.files if not file.unchanged and file.member.label not in self.done]
+        unread = [file for file in self.files if not file.unchanged and file.member.signature not in self.done]
         starts = first_slots(unread)
         trades = first_slots(file for file in unread if file.period is not None and file.period.complete)
+        selection = self.request.selection
+        lives = {
+            name: Life(foretold(facts.market.first_trade, trades.get(name, {})), facts.market.delisted_at)
+            for name, facts in self.facts.items()
+        }
         return {
             Series(facts.market.exchange, name, interval): Wanted(
-                self.request.selection.wanted(interval, earlier(facts.start, starts.get(name)), now),
-                Life(earlier(facts.market.first_trade, trades.get(name)), facts.market.delisted_at),
+                selection.wanted(interval, foretold(facts.start, starts.get(name, {})), now),
+                lives[name],
+                from_first=selection.start is None and lives[name].first_trade is None,
             )
+            for name, facts in self.facts.items()
+            for interval in selection.intervals
+        }
+
+    @property
+    def ranges(self) -> dict[Series, TimeRange | None]:
+        """What was asked for of every series, by what is stored: as the report has it."""
+        now = self.surroundings.clock()
+        return {
+            Series(facts.market.exchange, name, interval): self.request.selection.wanted(interval, facts.start, now)
             for name, facts in self.facts.items()
             for interval in self.request.selection.intervals
         }
@@ -81,13 +105,30 @@ class Run:
         """Read anew what state knows."""
         self.facts = know(self.markets, self.store)
 
-    def plan(self) -> Plan:
-        coverage = {
+    @property
+    def coverage(self) -> dict[Series, Coverage]:
+        return {
             Series(facts.market.exchange, name, interval): known.coverage
             for name, facts in self.facts.items()
             for interval, known in facts.series.items()
         }
-        return plan(self.wanted, coverage, self.files, derive=self.request.auto_gap_fill, done=self.done)
+
+    def plan(self) -> Plan:
+        return plan(self.wanted, self.coverage, self.files, derive=self.request.auto_gap_fill, done=self.done)
+
+    def due(self, interval: Interval) -> Iterator[list[Derivation]]:
+        """What to derive at `interval`: first what was asked for, then, asked for or not, what was derived from finer
+        candles that have been answered anew since.
+        """
+        if interval in self.request.selection.intervals:
+            yield [d for d in self.plan().derivations if d.series.interval == interval]
+        stale = {
+            series: found
+            for series, held in self.coverage.items()
+            if series.interval == interval and (found := stale_ranges(held))
+        }
+        if stale:
+            yield renewals(stale, {series: self.facts[series.market].market.life for series in stale}, self.coverage)
 
 
 def run_job(
@@ -106,7 +147,8 @@ def run_job(
         run.job.job_id, request.selection.title, request.selection.intervals, len(run.markets), run.job.created_at
     )
     try:
-        yield from _steps(run)
+        with _workers_watched():
+            yield from _steps(run)
     except BaseException as error:
         # Whatever stops a run, its job must not stay RUNNING. The error goes on to the caller.
         paused = isinstance(error, KeyboardInterrupt | GeneratorExit)
@@ -127,9 +169,18 @@ def dry_run(
         ensure_markets(tiers)
         store = checked_store(surroundings.store_url, surroundings.home)
         run = _prepare(request, surroundings, executor, tiers, lambda: False, store)
-        told: list[events.Event] = [_discovered(run), _planned(run, run.plan())]
+        with _workers_watched():
+            told: list[events.Event] = [_discovered(run), _planned(run, run.plan())]
         transaction.set_rollback(True)
     return told
+
+
+@contextmanager
+def _workers_watched() -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise WorkerDied(current="ends of archives, or derivations") from error
 
 
 def _prepare(
@@ -140,6 +191,9 @@ def _prepare(
     should_stop: Callable[[], bool],
     store: CandleStore,
 ) -> Run:
+    start, now = request.selection.start, surroundings.clock()
+    if start is not None and start >= now:
+        raise StartsInFuture(start=start, now=now)
     found = discover(request.sources)
     with transaction.atomic():  # a market that nobody knows undoes what the names of files brought
         register(found.altnames, tiers)
@@ -160,10 +214,9 @@ def _steps(run: Run) -> Iterator[events.Event]:
     if run.should_stop():
         return
     now = run.surroundings.clock()
-    ranges = {series: want.range for series, want in run.wanted.items()}
-    yield gaps_found(record_gaps(run.facts, ranges, now), run.plan().derivations)
+    yield gaps_found(record_gaps(run.facts, run.ranges, now), run.plan().derivations)
     yield from _fill(run)
-    record_gaps(run.facts, {series: want.range for series, want in run.wanted.items()}, now)
+    record_gaps(run.facts, run.ranges, now)
 
 
 def _discovered(run: Run) -> events.SourcesFound:
@@ -236,7 +289,7 @@ def _ingest(run: Run, files: Sequence[FileOnHand]) -> Iterator[events.FileDone]:
             row = record_file(
                 result, run.job, markets[task.series.market], release, run.store, started, run.surroundings.clock()
             )
-            run.done.add(task.member.label)
+            run.done.add(task.member.signature)
             if result.error:
                 run.failures.append((task.member.label, result.error))
             yield _told(result, row, tuple(t.member.label for t in schedule.in_hand))
@@ -266,13 +319,12 @@ def _fill(run: Run) -> Iterator[events.Event]:
     markets = {facts.market.altname: facts.market for facts in run.facts.values()}
     filled = candles = slots = 0
     # A derived series can serve a coarser one: 720 from 240 that was made from 60.
-    for interval in sorted(run.request.selection.intervals):
-        derivations = [d for d in run.plan().derivations if d.series.interval == interval]
+    for derivations in (due for interval in Interval for due in run.due(interval)):
         if not derivations or run.should_stop():
             continue
         yield events.FillStarted(len(derivations))
         tasks = [DeriveTask(d, run.surroundings.store_url, run.surroundings.home) for d in derivations]
-        schedule = Schedule(run.executor, derive_series, lambda task: task.derivation, run.request.workers)
+        schedule = Schedule(run.executor, derive_series, lambda task: task.derivation.series, run.request.workers)
         for task, result in schedule.results(tasks, run.should_stop):
             market = markets[task.derivation.series.market]
             record_derived(result, run.job, market, run.store, run.surroundings.clock())

@@ -14,6 +14,10 @@ from chandlery.models import Asset, Market
 from chandlery.pipeline.request import Selection
 
 
+class UnknownQuote(UsageError):
+    """No market is quoted in {quote!r}; there are {near} and others"""
+
+
 class NothingSelected(UsageError):
     """No market matches {what}; {hint}."""
 
@@ -65,7 +69,8 @@ def register(altnames: Collection[str], tiers: TierTable) -> dict[str, Market]:
     listings = load_listings()
     for altname in sorted(set(altnames) - known.keys()):
         split = classify(altname, listings)
-        if split is None:
+        # BTCUSD is how some call Kraken's XBTUSD. Which of the two files is right, nobody can tell: it stays apart.
+        if split is None or split.altname in listings:
             known[altname] = Market.objects.create(altname=altname)
         else:
             add_listings([Listing(altname, "", split.base, split.quote, "")], tiers)
@@ -81,6 +86,7 @@ def select(selection: Selection) -> list[Market]:
     if selection.markets:
         chosen = [_named(name) for name in selection.markets]
     else:
+        _require_quotes(selection.quotes)
         chosen = list(
             Market.objects.select_related("base", "quote").filter(
                 base__tier__in=selection.tiers, base__category=Category.CRYPTO, quote__ticker__in=selection.quotes
@@ -96,7 +102,19 @@ def select(selection: Selection) -> list[Market]:
     return sorted({market.altname: market for market in chosen}.values(), key=lambda market: market.altname)
 
 
+def _require_quotes(quotes: Iterable[str]) -> None:
+    """Raises UnknownQuote."""
+    known = set(Market.objects.values_list("quote__ticker", flat=True).distinct())
+    for quote in quotes:
+        if quote not in known:
+            near = sorted(ticker for ticker in known if ticker and ticker.startswith(quote[:2]))
+            raise UnknownQuote(quote=quote, near=", ".join(near[:5]) or "USD, EUR")
+
+
 def _named(name: str) -> Market:
     markets = Market.objects.select_related("base", "quote")
-    stored = markets.filter(altname__iexact=name).first()
-    return stored if stored is not None else markets.get(altname=resolve(name).altname)
+    for spelled in (name, name.upper()):
+        stored = markets.filter(altname=spelled).first()
+        if stored is not None:
+            return stored
+    return markets.get(altname=resolve(name).altname)

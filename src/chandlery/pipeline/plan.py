@@ -4,11 +4,12 @@ Resuming a job, running it again and running it later are the same thing: plan a
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 
-from chandlery.candles.evidence import Coverage, Evidence, Source, answered
+from chandlery.candles.evidence import Coverage, Evidence, Source, answered, direct, settled
 from chandlery.candles.gap import derivable
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
@@ -38,10 +39,14 @@ class FileOnHand:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The slots asked for of one series (None: it is not known where they begin), and when its market lived."""
+    """The slots asked for of one series (None: it is not known where they begin), and when its market lived.
+
+    `from_first`: everything was asked for, and `range` begins with what is known by now.
+    """
 
     range: TimeRange | None
     life: Life = field(default_factory=Life)
+    from_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,10 @@ class Derivation:
     @property
     def ranges(self) -> RangeSet:
         return RangeSet(r for ranges, _ in self.parts for r in ranges)
+
+    @property
+    def source(self) -> Series:
+        return replace(self.series, interval=self.finer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +84,34 @@ def plan(
     derive: bool = True,
     done: Collection[str] = (),
 ) -> Plan:
-    """What to read and to derive. `coverage` holds every interval of the wanted markets. `done` are labels of files
+    """What to read and to derive. `coverage` holds every interval of the wanted markets. `done` are signatures of files
     that were read in this run already: what came of them is in `coverage`, nothing more is to be expected of them.
     """
     on_hand: dict[Series, list[FileOnHand]] = defaultdict(list)
     for file in files:
-        if file.member.label not in done:
+        if file.member.signature not in done:
             on_hand[file.series].append(file)
     chosen: dict[str, FileOnHand] = {}
     derivations: list[Derivation] = []
     open_ranges: dict[Series, RangeSet] = {}
+    underived = {series: direct(known) for series, known in coverage.items()}
     for series, want in sorted(wanted.items()):
         own = relevant(on_hand[series], want.range)
         _choose(chosen, own)
-        left = _left(want, series.interval, coverage.get(series, {}), own)
-        if derive and (left or (want.range is None and not own)):
-            for finer in series.interval.finer():
-                source = Series(series.exchange, series.market, finer)
-                found = _derivation(series, source, left, want, coverage.get(source, {}), on_hand[source])
-                if found is None:
-                    continue
-                _choose(chosen, relevant(on_hand[source], found.ranges.span))
-                derivations.append(found)
-                left = left - found.ranges
-                if not left:
-                    break
-        open_ranges[series] = left
+        _choose(chosen, _of_earlier_times(series, want, on_hand, derive=derive))
+        made: list[Derivation] = []
+        if derive and want.range is not None:
+            # Files are chosen as if nothing had been derived yet: a later release corrects what that was made from.
+            for foreseen in _derivations(series, want, underived, own, on_hand):
+                _choose(chosen, relevant(on_hand[foreseen.source], foreseen.ranges.span))
+            made = list(_derivations(series, want, coverage, own, on_hand))
+        elif derive and not own:
+            made = list(islice(_foretold(series, on_hand), 1))
+        for derivation in made:
+            _choose(chosen, relevant(on_hand[derivation.source], derivation.ranges.span))
+        derivations += made
+        answers = RangeSet(r for derivation in made for r in derivation.ranges)
+        open_ranges[series] = _open(series, want, coverage, own) - answers
     unread = [file for file in chosen.values() if not file.unchanged]
     return Plan(
         files=tuple(sorted(unread, key=lambda f: (-f.member.size, f.member.label))),
@@ -110,8 +121,8 @@ def plan(
     )
 
 
-def first_slots(files: Iterable[FileOnHand]) -> dict[str, datetime]:
-    """Where the history of each market begins, as far as the edges of these files foretell it."""
+def first_slots(files: Iterable[FileOnHand]) -> dict[str, dict[Interval, datetime]]:
+    """The first slot of each market at each interval, as far as the edges of these files foretell it."""
     edges: dict[str, dict[Interval, datetime]] = defaultdict(dict)
     for file in files:
         # A quarterly archive's period says nothing of a market's first trade.
@@ -119,18 +130,30 @@ def first_slots(files: Iterable[FileOnHand]) -> dict[str, datetime]:
             known = edges[file.series.market]
             start = file.expected.start
             known[file.series.interval] = min(start, known.get(file.series.interval, start))
-    found = ((market, earliest_slot(firsts)) for market, firsts in edges.items())
-    return {market: first for market, first in found if first is not None}
+    return edges
 
 
-def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    """The earlier of two moments, of which neither need be known."""
-    return min((moment for moment in (one, other) if moment is not None), default=None)
+def foretold(known: datetime | None, edges: Mapping[Interval, datetime]) -> datetime | None:
+    """Where a market's history begins, by what is known and by the first slots of files yet to be read: a day that
+    holds what is known tells nothing new.
+    """
+    finest = edges.get(Interval.M1, known)
+    if known is None or finest is None:
+        return earliest_slot(edges)
+    return earliest_slot({**edges, Interval.M1: min(known, finest)})
 
 
 def relevant(files: Iterable[FileOnHand], within: TimeRange | None) -> list[FileOnHand]:
     """The files whose release's period touches what is wanted; a loose file always may."""
-    return [f for f in files if within is None or f.period is None or f.expected.overlaps(within)]
+    return [
+        f
+        for f in files
+        if within is None
+        or f.period is None
+        or f.expected.overlaps(within)
+        # That a market was not listed yet is told by the complete release that carries it from its first day.
+        or (f.period.complete and within.start < f.expected.start)
+    ]
 
 
 def expected_coverage(coverage: Coverage, files: Iterable[FileOnHand]) -> Coverage:
@@ -141,24 +164,86 @@ def expected_coverage(coverage: Coverage, files: Iterable[FileOnHand]) -> Covera
 
 
 def _choose(chosen: dict[str, FileOnHand], files: Iterable[FileOnHand]) -> None:
-    chosen.update((f.member.label, f) for f in files)
+    chosen.update((f.member.signature, f) for f in files)
 
 
-def _left(want: Wanted, interval: Interval, coverage: Coverage, files: Sequence[FileOnHand]) -> RangeSet:
+def _open(
+    series: Series,
+    want: Wanted,
+    coverage: Mapping[Series, Coverage],
+    own: Sequence[FileOnHand],
+    answers: Callable[[Coverage], RangeSet] = answered,
+) -> RangeSet:
+    """The wanted slots for which neither `coverage` nor the series' own files have `answers`."""
     if want.range is None:
         return RangeSet()
-    listed = want.life.listed(want.range, interval)
-    return (listed - answered(expected_coverage(coverage, files))).aligned_inwards(interval)
+    expected = expected_coverage(coverage.get(series, {}), own)
+    listed = want.life.listed(want.range, series.interval)
+    return (listed - answers(expected)).aligned_inwards(series.interval)
 
 
-def _derivation(
-    series: Series, source: Series, left: RangeSet, want: Wanted, coverage: Coverage, files: Sequence[FileOnHand]
-) -> Derivation | None:
-    """What of `left` the finer series can give; where nothing is known of the wanted range, all that its files hold."""
-    if want.range is None:
+def _of_earlier_times(
+    series: Series, want: Wanted, on_hand: Mapping[Series, Sequence[FileOnHand]], *, derive: bool
+) -> Iterator[FileOnHand]:
+    """Where everything was asked for: releases of times before what is known by now, of the series itself, and of a
+    finer one where it has none.
+    """
+    if want.range is None or not want.from_first:
+        return
+    found = RangeSet()
+    for interval in (series.interval, *(series.interval.finer() if derive else ())):
+        for file in on_hand.get(replace(series, interval=interval), ()):
+            is_earlier = file.period is not None and file.expected.end <= want.range.start
+            if is_earlier and (interval == series.interval or not found.covers(file.expected)):
+                found = found | RangeSet([file.expected])
+                yield file
+
+
+def _foretold(series: Series, on_hand: Mapping[Series, Sequence[FileOnHand]]) -> Iterator[Derivation]:
+    """Where nothing is known of the wanted range: all that files of a finer interval hold."""
+    for finer in series.interval.finer():
+        files = on_hand.get(replace(series, interval=finer), ())
         usable = RangeSet(f.expected for f in files if not f.unchanged).aligned_inwards(series.interval)
-        return Derivation(series, source.interval, ((usable, Evidence(Source.CSV, derived=True)),)) if usable else None
-    # To the finer slot: the first trade lies somewhere inside the first coarse one.
-    unlisted = want.life.unlisted(want.range, source.interval)
-    parts = derivable(left, expected_coverage(coverage, files), series.interval, unlisted)
-    return Derivation(series, source.interval, tuple(parts)) if parts else None
+        if usable:
+            yield Derivation(series, finer, ((usable, Evidence(Source.CSV, derived=True)),))
+
+
+def _derivations(
+    series: Series,
+    want: Wanted,
+    coverage: Mapping[Series, Coverage],
+    own: Sequence[FileOnHand],
+    on_hand: Mapping[Series, Sequence[FileOnHand]],
+) -> Iterator[Derivation]:
+    """What finer series can give, the widest first: settled answers wherever there is none, and provisional ones only
+    where there is no answer at all.
+    """
+    assert want.range is not None, "an unknown range is foretold, not derived"
+    taken = RangeSet()
+    for provisional, answers in ((False, settled), (True, answered)):
+        left = _open(series, want, coverage, own, answers) - taken
+        for finer in series.interval.finer():
+            if not left:
+                break
+            source = replace(series, interval=finer)
+            known = expected_coverage(coverage.get(source, {}), on_hand.get(source, ()))
+            # To the finer slot: the first trade lies somewhere inside the first coarse one.
+            found = derivable(left, known, series.interval, want.life.unlisted(want.range, finer))
+            parts = tuple((ranges, kind) for ranges, kind in found if kind.provisional == provisional)
+            if parts:
+                made = Derivation(series, finer, parts)
+                left, taken = left - made.ranges, taken | made.ranges
+                yield made
+
+
+def renewals(
+    derived: Mapping[Series, RangeSet], lives: Mapping[Series, Life], coverage: Mapping[Series, Coverage]
+) -> list[Derivation]:
+    """What to derive again of slots that once were `derived`: those whose finer candles have changed since."""
+    wanted = {series: Wanted(ranges.span, lives[series]) for series, ranges in derived.items()}
+    found: list[Derivation] = []
+    for made in plan(wanted, coverage, ()).derivations:
+        parts = tuple((ranges & derived[made.series], kind) for ranges, kind in made.parts)
+        if any(ranges for ranges, _ in parts):
+            found.append(replace(made, parts=tuple((ranges, kind) for ranges, kind in parts if ranges)))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from django.db import transaction
@@ -10,7 +10,8 @@ from django.db.models import F
 
 from chandlery.candles.evidence import Evidence
 from chandlery.candles.interval import Interval
-from chandlery.candles.timerange import RangeSet
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.archive import ArchiveSource
 from chandlery.exchanges.kraken.archive_claims import claim_of
@@ -26,7 +27,7 @@ from chandlery.models import (
 from chandlery.pipeline.fill import DeriveResult
 from chandlery.pipeline.ingest import IngestResult
 from chandlery.pipeline.knowledge import StoredSlots, series_of
-from chandlery.stores.base import CandleStore, Written
+from chandlery.stores.base import CandleStore, DayCounts, Written
 
 
 def record_file(
@@ -41,8 +42,9 @@ def record_file(
     """File, traded days, coverage and the job's progress, together."""
     task = result.task
     with transaction.atomic():
-        row = FileIngestionRecord.objects.filter(file_path=task.member.label, signature=task.member.signature).first()
-        row = row or FileIngestionRecord(file_path=task.member.label, signature=task.member.signature)
+        row = FileIngestionRecord.objects.filter(signature=task.member.signature).first()
+        row = row or FileIngestionRecord(signature=task.member.signature)
+        row.file_path = task.member.label
         row.job, row.release, row.market = job, release, market
         row.file_name, row.file_size_bytes = task.member.name, task.member.size
         row.interval_minutes = int(task.series.interval)
@@ -60,6 +62,10 @@ def record_file(
         ).delete()
         if row.date_range_start is not None and row.date_range_end is not None:
             last = row.date_range_end - task.series.interval.delta
+            if result.written is not None:
+                # Even where every row was there already: a run that was killed may have put them there.
+                read = TimeRange(row.date_range_start, row.date_range_end)
+                _outdate_derived(market, task.series.interval, read, store, now)
             answers = claim_of(task.period, task.series.interval, row.date_range_start, last).answers
             record_answers(
                 market, task.series.interval, answers, result.written, store, now, row.date_range_start, last
@@ -114,6 +120,7 @@ def record_answers(
     """Traded days and coverage of one series, inside the caller's transaction. `first` and `last`: opens of its
     candles.
     """
+    series = series_of(market, interval)
     days = TradedDays.objects.filter(market=market, interval_minutes=int(interval)).first()
     if written is not None and written.days and first is not None and last is not None:
         if days is None:
@@ -126,9 +133,28 @@ def record_answers(
                 last_slot=last,
             )
         days.put(((piece.first_day, piece.counts) for piece in written.days), first, last)
+        _count_anew(days, store.span(series), store.day_counts, series)
         days.save()
-    slots = StoredSlots.of(series_of(market, interval), store, days)
-    DataCoverageRange.objects.extend(market, int(interval), answers, slots, now)
+    DataCoverageRange.objects.extend(market, int(interval), answers, StoredSlots.of(series, store, days), now)
+
+
+def _count_anew(
+    days: TradedDays, span: TimeRange | None, counted: Callable[[Series], DayCounts | None], series: Series
+) -> None:
+    """Where the store reaches further than state knows, a killed run has left candles there: count them all."""
+    if span is None or (days.first_slot, days.last_slot + series.interval.delta) == (span.start, span.end):
+        return
+    found = counted(series)
+    if found is not None:
+        days.put([(found.first_day, found.counts)], span.start, span.end - series.interval.delta)
+
+
+def _outdate_derived(market: Market, interval: Interval, read: TimeRange, store: CandleStore, now: datetime) -> None:
+    def traded(minutes: int) -> StoredSlots:
+        days = TradedDays.objects.filter(market=market, interval_minutes=minutes).first()
+        return StoredSlots.of(series_of(market, Interval(minutes)), store, days)
+
+    DataCoverageRange.objects.outdate_derived(market, int(interval), read, traded, now)
 
 
 def record_derived(result: DeriveResult, job: IngestionJob, market: Market, store: CandleStore, now: datetime) -> None:

@@ -30,15 +30,16 @@ class Selection:
         return "+".join(self.tiers) if self.tiers else ", ".join(self.markets)
 
     def wanted(self, interval: Interval, first: datetime | None, now: datetime) -> TimeRange | None:
-        """The closed slots asked for, of a market whose history begins at `first`; None where there is none.
+        """The closed slots asked for, of a market whose history begins at `first`; None where nobody knows when.
 
-        Without a start date it begins at `first`; without an end date it ends with the last closed slot.
+        Without a start date it begins at `first`; without an end date it ends with the last closed slot. Of a market
+        whose history begins later than that, it is the last slot: nothing but its verdict can be told.
         """
         start = self.start if self.start is not None else first
         if start is None:
             return None
-        end = interval.floor(now) if self.end is None else min(self.end, interval.floor(now))
-        return TimeRange.maybe(interval.floor(start), interval.floor(end))
+        end = interval.floor(now if self.end is None else min(self.end, now))
+        return TimeRange(min(interval.floor(start), end - interval.delta), end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,22 @@ import os
 from pathlib import Path
 
 
-def put_in_place(staged: Path, target: Path) -> None:
-    """Give a finished file its final name: readers see the old one or the new one. `sync_folder` makes it last."""
-    descriptor = os.open(staged, os.O_RDWR)
+def sync_file(path: Path) -> None:
+    """Wait until what was written to the file is on the disk."""
+    descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def put_in_place(staged: Path, target: Path, *, synced: bool = False) -> None:
+    """Give a finished file its final name: readers see the old one or the new one. `sync_folder` makes it last.
+
+    `synced`: it is on the disk already.
+    """
+    if not synced:
+        sync_file(staged)
     os.replace(staged, target)  # noqa: PTH105 - the one call that must be seen here by its own name
 
 

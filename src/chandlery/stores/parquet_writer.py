@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from chandlery.candles.series import Series
 from chandlery.errors import ChandleryError
 from chandlery.stores.base import DayCounts, Written
 from chandlery.stores.days import count_days
-from chandlery.stores.durable import make_folder, put_in_place, sync_folder
+from chandlery.stores.durable import make_folder, put_in_place, sync_file, sync_folder
 from chandlery.stores.merge import merge
 from chandlery.stores.parquet_file import (
     Piece,
@@ -34,6 +35,9 @@ from chandlery.stores.parquet_file import (
 from chandlery.stores.partition import Partition, split
 from chandlery.stores.staging import Staging, series_lock
 from chandlery.stores.stored import STORED_SCHEMA, with_origin
+
+#: Files that the disk is told to keep at the same time: their journal entries go together.
+SYNCS_AT_ONCE = 4
 
 
 class NotCandles(ChandleryError):
@@ -75,6 +79,9 @@ class ParquetWriter:
         self._partition: Partition | None = None
         self._pieces: list[Piece] = []
         self._last: int | None = None
+        # The disk takes its time with each file; meanwhile the next one is made.
+        self._disk = ThreadPoolExecutor(max_workers=SYNCS_AT_ONCE)
+        self._syncs: list[Future[None]] = []
 
     def append(self, candles: pl.DataFrame, origin: Origin) -> None:
         """Hand over candles, sorted and all later than any appended before. Raises NotCandles, NotInOrder."""
@@ -91,6 +98,8 @@ class ParquetWriter:
         if not self._staged:
             return Written()
         with self._writing():
+            for sync in self._syncs:
+                sync.result()
             # Candles never lie in a lake without an identity, not even in one that was emptied a moment ago.
             self._ensure_lake()
             name = f"{self._series.exchange}={self._series.market}={int(self._series.interval)}"
@@ -109,6 +118,7 @@ class ParquetWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Without a commit, leave no trace."""
+        self._disk.shutdown(cancel_futures=True)
         if self._staging is not None:
             self._staging.close()
             self._staging = None
@@ -144,6 +154,7 @@ class ParquetWriter:
             finished = not self._target(self._partition).exists()
             if finished:
                 write_pieces(path, self._pieces)
+                self._syncs.append(self._disk.submit(sync_file, path))
             else:
                 stage_rows(path, pl.concat([with_origin(candles, origin) for candles, origin in self._pieces]))
         opens = pl.concat([candles["timestamp"] for candles, _ in self._pieces]).to_physical().to_numpy()
@@ -154,7 +165,7 @@ class ParquetWriter:
         """Merge a staged file into its partition. The series' lock is held."""
         target = self._target(staged.partition)
         if staged.finished and not target.exists():
-            put_in_place(staged.path, target)
+            put_in_place(staged.path, target, synced=True)
             return Written(inserted=staged.rows, days=(staged.days,))
         incoming = read_columns(staged.path, STORED_SCHEMA) if staged.finished else staged_rows(staged.path)
         stored = read_columns(target, STORED_SCHEMA) if target.exists() else pl.DataFrame(schema=STORED_SCHEMA)

@@ -9,6 +9,7 @@ from rich.table import Table
 from chandlery.candles.compare import Comparison
 from chandlery.candles.series import Series
 from chandlery.errors import UsageError
+from chandlery.exchanges.kraken.names import resolve
 from chandlery.management.arguments import names
 from chandlery.management.base import ChandleryCommand, as_text, surroundings
 from chandlery.pipeline.compare import compare_all, other_side
@@ -18,6 +19,10 @@ from chandlery.stores import open_store
 
 class NoStore(UsageError):
     """CANDLE_STORE {url} holds no candles; ingest some first, or point it elsewhere"""
+
+
+class NotHeld(UsageError):
+    """Neither side holds a candle of {name}; leave --markets out to compare everything"""
 
 
 class Command(ChandleryCommand):
@@ -43,8 +48,7 @@ class Command(ChandleryCommand):
         if here.identity() is None:
             raise NoStore(url=around.store_url)
         there = other_side(options["other"], around.home)
-        wanted = {name.upper() for name in names(options["markets"])}
-        found = [(s, c) for s, c in compare_all(here, there) if not wanted or s.market in wanted]
+        found = list(compare_all(here, there, _wanted(options["markets"], {*here.series(), *there.series()})))
         if options["json"]:
             self.stdout.write(json.dumps(_as_json(found), indent=2))
         else:
@@ -52,6 +56,15 @@ class Command(ChandleryCommand):
             total = sum((c for _, c in found), Comparison())
             self.stdout.write("Identical." if total.identical else "They differ.")
         self.leave(0 if all(c.identical for _, c in found) else 1)
+
+
+def _wanted(asked: list[str], held: set[Series]) -> frozenset[str]:
+    """The markets named, or all that either side holds. Raises NotHeld, UnknownMarket."""
+    markets = {series.market for series in held}
+    wanted = {name if name in markets else resolve(name).altname for name in names(asked)}
+    for name in wanted - markets:
+        raise NotHeld(name=name)
+    return frozenset(wanted or markets)
 
 
 def _as_json(found: list[tuple[Series, Comparison]]) -> dict[str, Any]:

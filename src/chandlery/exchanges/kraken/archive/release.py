@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chandlery.exchanges.kraken.archive.errors import UnknownPeriod
@@ -38,10 +38,14 @@ class Release:
     complete: bool
     generated: str | None
     fingerprint: str
+    #: False for a folder that nothing vouches for: some of the archive may not be in it.
+    whole: bool = field(default=True, compare=False)
 
     @classmethod
-    def of(cls, facts: ReleaseFacts, fingerprint: str) -> "Release":
-        return cls(facts.name, facts.period_start, facts.period_end, facts.complete, facts.generated, fingerprint)
+    def of(cls, facts: ReleaseFacts, fingerprint: str, *, whole: bool = True) -> "Release":
+        return cls(
+            facts.name, facts.period_start, facts.period_end, facts.complete, facts.generated, fingerprint, whole
+        )
 
     def with_period_end(self, end: datetime) -> "Release":
         """The same release, ending at `end` (UTC, exclusive)."""

@@ -166,7 +166,9 @@ def _release(
     if facts.files is not None and found < facts.files:
         problems.append(IncompleteRelease(path=path, found=found, claimed=facts.files))
         return None, problems
-    return Release.of(facts, fingerprint_of((m.basename, m.size) for m in members)), problems
+    # A ZIP ends with its own table of contents; of a folder, only a manifest's count tells that it is all there.
+    whole = members[0].container is not Container.PLAIN or facts.files is not None
+    return Release.of(facts, fingerprint_of((m.basename, m.size) for m in members), whole=whole), problems
 
 
 def _read_manifest(entry: Entry, by_name: ReleaseFacts | None) -> ReleaseFacts:
