@@ -41,10 +41,6 @@ class Interval(IntEnum):
         return int(self) * 60
 
     @property
-    def slots_per_day(self) -> int:
-        return 1440 // int(self)
-
-    @property
     def label(self) -> str:
         """The usual English name: "Hourly"."""
         return _LABELS[self]

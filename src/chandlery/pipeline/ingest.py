@@ -3,6 +3,7 @@
 Runs in worker processes: it knows the store, never the database. What it found out comes back as a value.
 """
 
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from chandlery.candles.frame import empty_candles
 from chandlery.candles.series import Series
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.archive import EmptyMember, Member, hash_member, last_timestamp, open_rows
-from chandlery.exchanges.kraken.archive_claims import Claim, Period, claim_of
+from chandlery.exchanges.kraken.archive_claims import Period, claim_of
 from chandlery.stores import open_store
 from chandlery.stores.base import CandleWriter, Written
 
@@ -49,16 +50,16 @@ class IngestResult:
     last: datetime | None = None
     written: Written | None = None
     error: str = ""
-
-    @property
-    def claim(self) -> Claim:
-        if self.first is None or self.last is None:
-            return Claim(None)
-        return claim_of(self.task.period, self.task.series.interval, self.first, self.last)
+    seconds: float = 0.0
 
 
 def ingest_file(task: IngestTask) -> IngestResult:
     """Bring one file into the store, whole or not at all. A file that cannot be read is a result with its error."""
+    started = time.monotonic()
+    return replace(_outcome(task), seconds=time.monotonic() - started)
+
+
+def _outcome(task: IngestTask) -> IngestResult:
     try:
         if task.known:
             digest = hash_member(task.member)

@@ -284,10 +284,9 @@ def _ingest(run: Run, files: Sequence[FileOnHand]) -> Iterator[events.FileDone]:
     markets = {facts.market.altname: facts.market for facts in run.facts.values()}
     try:
         for task, result in schedule.results(tasks, run.should_stop):
-            started = run.surroundings.clock()
             release = run.releases.get(task.rank)
             row = record_file(
-                result, run.job, markets[task.series.market], release, run.store, started, run.surroundings.clock()
+                result, run.job, markets[task.series.market], release, run.store, run.surroundings.clock()
             )
             run.done.add(task.member.signature)
             if result.error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
@@ -36,7 +36,6 @@ def record_file(
     market: Market,
     release: ArchiveRelease | None,
     store: CandleStore,
-    started: datetime,
     now: datetime,
 ) -> FileIngestionRecord:
     """File, traded days, coverage and the job's progress, together."""
@@ -49,7 +48,8 @@ def record_file(
         row.file_name, row.file_size_bytes = task.member.name, task.member.size
         row.interval_minutes = int(task.series.interval)
         row.file_hash, row.rank = result.sha256, result.rank
-        row.started_at, row.completed_at, row.error_message = started, now, result.error
+        row.started_at, row.completed_at = now - timedelta(seconds=result.seconds), now
+        row.error_message = result.error
         if result.error:
             row.status = FileStatus.FAILED
         elif result.written is None:

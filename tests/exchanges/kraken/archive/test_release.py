@@ -1,12 +1,12 @@
 """Names of archives, the periods they cover, and which of two releases is the better answer."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 
 from chandlery.exchanges.kraken.archive.errors import UnknownPeriod
-from chandlery.exchanges.kraken.archive.release import Release, fingerprint_of, loose_rank, recognise
+from chandlery.exchanges.kraken.archive.release import Release, fingerprint_of, recognise
 from tests.candles.builders import at
 
 QUARTERLY = Release("Kraken_OHLCVT_Q1_2024", at("2024-01-01"), at("2024-04-01"), False, None, "b" * 64)
@@ -81,13 +81,6 @@ def test_releases_rank_by_period_end_then_completeness_then_date_then_fingerprin
     ranks = [release.rank for release in in_order]
     assert sorted(ranks) == ranks
     assert len(set(ranks)) == len(ranks)
-
-
-def test_every_loose_file_ranks_below_every_release_and_by_its_end() -> None:
-    early = loose_rank(at("2023-01-07 10:00"), "f" * 64)
-    late = loose_rank(at("2099-01-01"), "0" * 64)
-    oldest = replace(QUARTERLY, period_end=datetime(2013, 1, 1, tzinfo=UTC))
-    assert "" < early < late < oldest.rank
 
 
 def test_a_release_has_no_rank_before_its_end_is_known() -> None:

@@ -10,7 +10,7 @@ from chandlery.exchanges.kraken.archive.errors import (
     UnreadableFile,
 )
 from chandlery.exchanges.kraken.archive.member import Container, Member
-from chandlery.exchanges.kraken.archive.release import Release, loose_rank, recognise
+from chandlery.exchanges.kraken.archive.release import Release, recognise
 from chandlery.exchanges.kraken.archive.rows import (
     MemberReader,
     first_timestamp,
@@ -37,7 +37,6 @@ __all__ = [
     "first_timestamp",
     "hash_member",
     "last_timestamp",
-    "loose_rank",
     "open_rows",
     "recognise",
 ]

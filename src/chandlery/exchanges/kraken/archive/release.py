@@ -63,11 +63,6 @@ class Release:
         return f"{_minute(self.period_end)} {kind} {self.generated or '-'} {self.fingerprint[:12]}"
 
 
-def loose_rank(last_slot_end: datetime, fingerprint: str) -> str:
-    """As what the rows of a loose file stand: below every release, the one that reaches further above the other."""
-    return f"- {_minute(last_slot_end)} {fingerprint[:12]}"
-
-
 def recognise(name: str) -> ReleaseFacts | None:
     """The release that an archive or folder of this name is, or None for any other name."""
     match = _NAME.fullmatch(name)
