@@ -10,7 +10,7 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
 from chandlery.exchanges.kraken.archive import Member
 from chandlery.exchanges.kraken.archive_claims import Period
-from chandlery.pipeline.plan import ALL_TIME, FileOnHand, Plan, Wanted, plan
+from chandlery.pipeline.plan import ALL_TIME, FileOnHand, Plan, Wanted, foretold, plan, renewals
 from tests.candles.builders import at, between
 
 CSV = Evidence(Source.CSV)
@@ -138,3 +138,60 @@ def test_the_first_coarse_slot_is_derived_although_the_market_was_listed_inside_
     found = made(between("2023-02-01 12:00", "2023-02-03"), 720, [], coverage, life=life)
     assert not found.open[series(720)]
     assert [d.ranges for d in found.derivations] == [RangeSet([between("2023-02-01 12:00", "2023-02-03")])]
+
+
+DERIVED = Evidence(Source.CSV, derived=True)
+PROVISIONAL = Evidence(Source.CSV, provisional=True)
+
+
+def test_where_everything_is_asked_for_a_release_of_earlier_times_is_read() -> None:
+    """What is known by now begins in the third quarter; the first has the series itself, the second a finer one."""
+    files = [quarter(720, 1), quarter(60, 1), quarter(60, 2), quarter(15, 2)]
+    want = {series(720): Wanted(between("2023-07-01", "2024-01-01"), from_first=True)}
+    assert sorted(labels(plan(want, {}, files))) == ["Q1:XBTUSD_720.csv", "Q2:XBTUSD_60.csv"]
+    dated = {series(720): Wanted(between("2023-07-01", "2024-01-01"))}
+    assert labels(plan(dated, {}, files)) == []
+
+
+def test_what_may_have_been_cut_off_is_derived_from_settled_candles_but_not_from_others() -> None:
+    day = RangeSet([between("2023-02-01", "2023-02-02")])
+    rest = RangeSet([YEAR]) - day
+    held: Coverage = {CSV: rest, PROVISIONAL: day}
+    [derivation] = made(YEAR, 1440, [], {series(1440): held, series(60): {CSV: RangeSet([YEAR])}}).derivations
+    assert derivation.parts == ((day, DERIVED),)
+    assert made(YEAR, 1440, [], {series(1440): held, series(60): {CSV: rest, PROVISIONAL: day}}).derivations == ()
+
+
+def test_a_settled_narrow_series_serves_before_a_wide_one_that_may_have_been_cut_off() -> None:
+    year = RangeSet([YEAR])
+    coverage: dict[Series, Coverage] = {series(240): {PROVISIONAL: year}, series(15): {CSV: year}}
+    assert [d.finer for d in made(YEAR, 720, [], coverage).derivations] == [Interval.M15]
+
+
+def test_a_later_release_of_what_was_derived_from_is_read() -> None:
+    year = RangeSet([YEAR])
+    coverage: dict[Series, Coverage] = {series(720): {DERIVED: year}, series(60): {CSV: year}}
+    found = made(YEAR, 720, [quarter(60, 1)], coverage)
+    assert labels(found) == ["Q1:XBTUSD_60.csv"]
+    assert (found.derivations, found.open[series(720)]) == ((), RangeSet())
+    assert labels(made(YEAR, 720, [quarter(60, 1)], {**coverage, series(720): {CSV: year}})) == []
+
+
+def test_what_was_derived_from_candles_that_have_changed_is_derived_again() -> None:
+    stale = RangeSet([between("2023-02-01", "2023-03-01")])
+    outdated = Evidence(Source.CSV, derived=True, provisional=True)
+    coverage: dict[Series, Coverage] = {
+        series(720): {DERIVED: RangeSet([YEAR]) - stale, outdated: stale},
+        series(60): {CSV: RangeSet([YEAR])},
+    }
+    [derivation] = renewals({series(720): stale}, {series(720): Life()}, coverage)
+    assert (derivation.finer, derivation.parts) == (Interval.M60, ((stale, DERIVED),))
+
+
+def test_a_coarse_file_whose_first_slot_holds_the_known_first_trade_tells_nothing_new() -> None:
+    known = at("2023-02-14 11:00")
+    assert foretold(known, {Interval.M1440: at("2023-02-14")}) == known
+    assert foretold(known, {Interval.M1440: at("2023-02-13")}) == at("2023-02-13")
+    assert foretold(None, {Interval.M1440: at("2023-02-14"), Interval.M60: known}) == known
+    assert foretold(known, {}) == known
+    assert foretold(None, {}) is None
