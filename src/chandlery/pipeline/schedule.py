@@ -19,36 +19,41 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Schedule(Generic[Task, Result]):
-    """Tasks in the order given, `width` of them at once; those whose key is busy wait for it."""
+    """Tasks in the order given, never two of one key at once: those whose key is busy wait until its result is taken.
+
+    `width` workers are kept busy: each finds its next task waiting while the caller still records the last result.
+    """
 
     executor: Executor
     work: Callable[[Task], Result]
     key: Callable[[Task], Hashable]
     width: int
     _running: dict[Future[Result], Task] = field(default_factory=dict)
+    _taken: list[Task] = field(default_factory=list)
 
     @property
     def in_hand(self) -> list[Task]:
-        return list(self._running.values())
+        return list(self._running.values())[: self.width]
 
     def results(self, tasks: Iterable[Task], should_stop: Callable[[], bool]) -> Iterator[tuple[Task, Result]]:
-        """Each task with its result, as they come. Once `should_stop`, those in hand are finished and no more are
-        begun.
-        """
+        """Each task with its result, as they come. Once `should_stop`, those in hand are finished and no more begun."""
         waiting = list(tasks)
         while waiting or self._running:
             if should_stop():
                 waiting.clear()
+                self._call_off()
             self._begin(waiting)
             finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                result = future.result()
-                yield self._running.pop(future), result
+            done = [(self._running.pop(future), future.result()) for future in finished]
+            self._taken = [task for task, _ in done]
+            self._begin(waiting)
+            yield from done
+            self._taken = []
 
     def _begin(self, waiting: list[Task]) -> None:
-        busy = {self.key(task) for task in self._running.values()}
+        busy = {self.key(task) for task in (*self._running.values(), *self._taken)}
         position = 0
-        while position < len(waiting) and len(self._running) < self.width:
+        while position < len(waiting) and len(self._running) < 2 * self.width:
             key = self.key(waiting[position])
             if key in busy:
                 position += 1
@@ -56,6 +61,12 @@ class Schedule(Generic[Task, Result]):
             task = waiting.pop(position)
             busy.add(key)
             self._running[self.executor.submit(self.work, task)] = task
+
+    def _call_off(self) -> None:
+        """Tasks that no worker has begun."""
+        for future in list(self._running):
+            if future.cancel():
+                del self._running[future]
 
 
 def known_hashes(files: Iterable[FileOnHand]) -> dict[tuple[Series, int], dict[str, str]]:
