@@ -21,7 +21,8 @@ Result = TypeVar("Result")
 class Schedule(Generic[Task, Result]):
     """Tasks in the order given, never two of one key at once: those whose key is busy wait until its result is taken.
 
-    `width` workers are kept busy: each finds its next task waiting while the caller still records the last result.
+    No more than `width` at once: whoever stops a run waits for these. The next begin before the caller is handed the
+    results that made room for them.
     """
 
     executor: Executor
@@ -33,7 +34,7 @@ class Schedule(Generic[Task, Result]):
 
     @property
     def in_hand(self) -> list[Task]:
-        return list(self._running.values())[: self.width]
+        return list(self._running.values())
 
     def results(self, tasks: Iterable[Task], should_stop: Callable[[], bool]) -> Iterator[tuple[Task, Result]]:
         """Each task with its result, as they come. Once `should_stop`, those in hand are finished and no more begun."""
@@ -41,7 +42,6 @@ class Schedule(Generic[Task, Result]):
         while waiting or self._running:
             if should_stop():
                 waiting.clear()
-                self._call_off()
             self._begin(waiting)
             finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
             done = [(self._running.pop(future), future.result()) for future in finished]
@@ -53,7 +53,7 @@ class Schedule(Generic[Task, Result]):
     def _begin(self, waiting: list[Task]) -> None:
         busy = {self.key(task) for task in (*self._running.values(), *self._taken)}
         position = 0
-        while position < len(waiting) and len(self._running) < 2 * self.width:
+        while position < len(waiting) and len(self._running) < self.width:
             key = self.key(waiting[position])
             if key in busy:
                 position += 1
@@ -61,12 +61,6 @@ class Schedule(Generic[Task, Result]):
             task = waiting.pop(position)
             busy.add(key)
             self._running[self.executor.submit(self.work, task)] = task
-
-    def _call_off(self) -> None:
-        """Tasks that no worker has begun."""
-        for future in list(self._running):
-            if future.cancel():
-                del self._running[future]
 
 
 def known_hashes(files: Iterable[FileOnHand]) -> dict[tuple[Series, int], dict[str, str]]:
