@@ -1,6 +1,7 @@
 """What a person may well do, and what must then hold: archives added later, twice, unpacked, or for other dates."""
 
 import json
+import os
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -147,3 +148,19 @@ def test_btcusd_does_not_become_a_second_bitcoin_market(fresh: Commands, tmp_pat
     found = [market for market, _ in series(fresh, "--tier", "TIER1", "--end-date", "2024-01-01")]
     assert found.count("XBTUSD") == 1
     assert "BTCUSD" not in found
+
+
+def test_a_file_that_has_become_unreadable_claims_nothing_more(fresh: Commands, tmp_path: Path) -> None:
+    folder = tmp_path / "Kraken_OHLCVT_Q1_2024"
+    folder.mkdir()
+    file = folder / "XBTUSD_60.csv"
+    file.write_text(rows("2024-01-05", 24))
+    asked = ("--markets", "XBTUSD", "--start-date", "2024-01-01", "--end-date", "2024-03-31")
+    ingest(fresh, file, *asked)
+    # The same place, size and time, so it looks like the file that was read; as part of a release it is read again.
+    status = file.stat()
+    file.write_text(rows("2024-01-05", 24).replace("100,100", "1x0,100", 1))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    ingest(fresh, folder, *asked, status=1)
+    found = series(fresh, *asked)["XBTUSD", 60]
+    assert (found["traded"], found["quiet_claimed"], found["missing"]) == (24, 0, 90 * 24)

@@ -22,9 +22,8 @@ from chandlery.stores.base import CandleStore
 def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
     """Record first trades and the claims of whole releases for `markets`; how many series gained coverage.
 
-    A complete release carries each market from its first day, so its first row dates the first trade, and every
-    series it
-    holds is answered for from there on. A market listed at the time and absent from a whole release is claimed quiet.
+    A complete release carries each market from its first day, so its first row dates the first trade, and every series
+    it holds is answered for from there on. A market listed at the time and absent from a whole release is claimed quiet.
     """
     listed = list(markets)
     releases = list(ArchiveRelease.objects.all())
@@ -113,7 +112,7 @@ def _date_first_trades(markets: list[Market], ingested: Ingested, complete: set[
         first = earliest_slot(firsts[market.pk])
         known = market.first_trade
         # A finer file that came later tells it more closely than the day or hour that was known.
-        is_better = known is None or known in firsts[market.pk].values()
-        if first is not None and first != known and (is_better or known is None or first < known):
+        is_better = known is None or known in firsts[market.pk].values() or (first is not None and first < known)
+        if first is not None and first != known and is_better:
             market.first_trade = first
             market.save(update_fields=["first_trade"])

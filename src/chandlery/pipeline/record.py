@@ -51,7 +51,8 @@ def record_file(
         row.started_at, row.completed_at = now - timedelta(seconds=result.seconds), now
         row.error_message = result.error
         if result.error:
-            row.status = FileStatus.FAILED
+            # It may have been read before, as part of something else; what it claims now, nobody knows.
+            row.status, row.date_range_start, row.date_range_end = FileStatus.FAILED, None, None
         elif result.written is None:
             _copy_of_known(row, result)
         else:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
 from chandlery.management.arguments import add_selection, add_workers, selection_of, sources_of
@@ -72,6 +73,10 @@ class Command(ChandleryCommand):
 
     def _run(self, request: IngestRequest, executor: Any, out: Any, options: dict[str, Any]) -> int:
         around = surroundings()
+        if not request.sources:
+            out.write(
+                f"No archives are there: put them into {settings.ARCHIVE_DIR}, or name them with --source PATH.\n"
+            )
         ended: JobEnded | None = None
         with stop_flag() as should_stop, listener_for(out, options["verbosity"]) as listen:
             steps = run_job(request, around, executor, tiers(), should_stop)
@@ -79,6 +84,7 @@ class Command(ChandleryCommand):
                 listen(event)
                 if isinstance(event, Planned) and event.files and not options["yes"] and not _confirmed():
                     steps.close()
+                    out.write("Not started.\n")
                     return PAUSED
                 if isinstance(event, JobEnded):
                     ended = event
