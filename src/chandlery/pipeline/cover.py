@@ -22,8 +22,9 @@ from chandlery.stores.base import CandleStore
 def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
     """Record first trades and the claims of whole releases for `markets`; how many series gained coverage.
 
-    A complete release carries each market from its first day, so its first row dates the first trade, and every series
-    it holds is answered for from there on. A market listed at the time and absent from a whole release is claimed quiet.
+    A complete release carries each market from its first day, so its first row dates the first trade, and every
+    series it holds is answered for from there on. A market that was listed at the time and is absent from a whole
+    release is claimed quiet.
     """
     listed = list(markets)
     releases = list(ArchiveRelease.objects.all())
