@@ -18,7 +18,7 @@ from chandlery.management.listeners import listener_for, render_plan
 from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import add_outputs, check_outputs, print_report, write_files
 from chandlery.pipeline.binding import checked_store
-from chandlery.pipeline.events import JobEnded, Planned
+from chandlery.pipeline.events import JobEnded, Planned, SourcesFound
 from chandlery.pipeline.job import dry_run, run_job
 from chandlery.pipeline.markets import select
 from chandlery.pipeline.report import report
@@ -73,15 +73,13 @@ class Command(ChandleryCommand):
 
     def _run(self, request: IngestRequest, executor: Any, out: Any, options: dict[str, Any]) -> int:
         around = surroundings()
-        if not request.sources:
-            out.write(
-                f"No archives are there: put them into {settings.ARCHIVE_DIR}, or name them with --source PATH.\n"
-            )
         ended: JobEnded | None = None
         with stop_flag() as should_stop, listener_for(out, options["verbosity"]) as listen:
             steps = run_job(request, around, executor, tiers(), should_stop)
             for event in steps:
                 listen(event)
+                if isinstance(event, SourcesFound) and not request.sources:
+                    out.write(f"  Put archives into {settings.ARCHIVE_DIR}, or name them with --source PATH.\n")
                 if isinstance(event, Planned) and event.files and not options["yes"] and not _confirmed():
                     steps.close()
                     out.write("Not started.\n")
