@@ -1,10 +1,12 @@
 """Settings as a user gives them, by the environment and by files in CHANDLERY_HOME: checked, as values."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,23 @@ class Environment:
         if not value.isdecimal() or int(value) < 1:
             raise BadSetting(name=name, value=value, expected="a whole number from 1 on")
         return int(value)
+
+    def number(self, name: str, *, above_zero: bool = False) -> float:
+        value = self.text(name)
+        try:
+            found = float(value)
+        except ValueError:
+            found = -1.0
+        if not isfinite(found) or found < 0 or (above_zero and found == 0):
+            raise BadSetting(name=name, value=value, expected="a number above zero" if above_zero else "0 or more")
+        return found
+
+    def address(self, name: str) -> str:
+        """An address to which paths are added."""
+        value = self.text(name).rstrip("/")
+        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", value):
+            raise BadSetting(name=name, value=value, expected="an address such as https://api.kraken.com")
+        return value
 
     def intervals(self, name: str) -> tuple[int, ...]:
         value = self.text(name)

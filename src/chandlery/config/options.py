@@ -35,6 +35,34 @@ OPTIONS = (
     Option("ARCHIVE_DIR", "Where archives are looked for when no --source is given.", default="data/archives"),
     Option("DEFAULT_INTERVALS", "Candle widths in minutes when no --intervals are given.", default="60,1440"),
     Option(
+        "KRAKEN_API",
+        "Where Kraken's REST API is asked; the sandbox's address to try things out.",
+        default="https://api.kraken.com",
+    ),
+    Option(
+        "KRAKEN_RATE",
+        "Requests a second for one market, whatever the number of processes; 0: no limit (Kraken allows 1).",
+        default="1",
+    ),
+    Option("KRAKEN_CONNECTIONS", "Markets that are asked for side by side.", default="8"),
+    Option("KRAKEN_TIMEOUT", "Seconds to wait for an answer before asking again.", default="20"),
+    Option("KRAKEN_ATTEMPTS", "How often one thing is asked for at most.", default="5"),
+    Option(
+        "KRAKEN_RETRY_WAIT",
+        "Seconds before the first repetition; the next waits are twice as long each, up to a minute.",
+        default="1",
+    ),
+    Option(
+        "KRAKEN_MAINTENANCE_WAIT",
+        "Seconds that a run waits at most while Kraken is in maintenance.",
+        default="900",
+    ),
+    Option(
+        "LOG_FILE",
+        "A file for structured logs: one JSON object a line, for every step, failure and warning.",
+        default_in_words="no such file is written",
+    ),
+    Option(
         "WORKERS",
         "How many processes read files at once.",
         default_in_words="one for each processor",

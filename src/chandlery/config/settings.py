@@ -5,6 +5,7 @@ import os
 from django.utils.functional import SimpleLazyObject
 
 from chandlery.config.environment import Environment, home_folder, kept_secret, processors
+from chandlery.exchanges.kraken.api.settings import ApiSettings
 
 # ------------------------------------------------------------------------------------------------ Chandlery's own
 
@@ -17,6 +18,17 @@ DEFAULT_INTERVALS = _env.intervals("DEFAULT_INTERVALS")
 WORKERS = _env.positive("WORKERS", processors())
 TIERS_FILE = _env.path("TIERS_FILE")
 CLOCK = _env.moment("CLOCK")
+KRAKEN_API = ApiSettings(
+    base_url=_env.address("KRAKEN_API"),
+    rate=_env.number("KRAKEN_RATE"),
+    connections=_env.positive("KRAKEN_CONNECTIONS", 8),
+    timeout=_env.number("KRAKEN_TIMEOUT", above_zero=True),
+    attempts=_env.positive("KRAKEN_ATTEMPTS", 5),
+    retry_wait=_env.number("KRAKEN_RETRY_WAIT"),
+    maintenance_wait=_env.number("KRAKEN_MAINTENANCE_WAIT"),
+    budget=CHANDLERY_HOME / "data" / "kraken-requests.sqlite3",
+)
+LOG_FILE = _env.path("LOG_FILE")
 
 # How a person calls us, for messages that say what to run next; `chandlery` where there is no checkout.
 PROGRAM = os.environ.get("CHANDLERY_PROGRAM", "python manage.py")

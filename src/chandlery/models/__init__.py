@@ -6,6 +6,7 @@ from chandlery.models.binding import StoreBinding
 from chandlery.models.coverage import DataCoverageRange, TradedDays
 from chandlery.models.gap import GapRecord, GapStatus
 from chandlery.models.job import IngestionJob, JobStatus
+from chandlery.models.lease import Lease, LeasedSeries
 
 __all__ = [
     "ArchiveRelease",
@@ -17,6 +18,8 @@ __all__ = [
     "GapStatus",
     "IngestionJob",
     "JobStatus",
+    "Lease",
+    "LeasedSeries",
     "Market",
     "StoreBinding",
     "TradedDays",

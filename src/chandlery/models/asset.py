@@ -42,6 +42,11 @@ class Market(models.Model):
         blank=True,
         help_text="UTC, to the slot; known from a complete release. What came before is UNLISTED.",
     )
+    absent_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="UTC; when the exchange's list of markets was first seen without it. Nothing is asked for it then.",
+    )
     delisted_at = models.DateTimeField(null=True, blank=True, help_text="UTC; what comes after is UNLISTED.")
 
     class Meta:

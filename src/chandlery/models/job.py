@@ -38,10 +38,18 @@ class IngestionJob(models.Model):
     files_failed = models.PositiveIntegerField(default=0)
     records_ingested = models.PositiveBigIntegerField(default=0, help_text="Rows of the files that were ingested.")
     candles_derived = models.PositiveBigIntegerField(default=0)
+    candles_fetched = models.PositiveBigIntegerField(default=0, help_text="New candles that the API's answers brought.")
+    candles_revised = models.PositiveBigIntegerField(
+        default=0, help_text="Stored candles that a later answer of the API changed."
+    )
+    series_failed = models.PositiveIntegerField(default=0, help_text="Series that the API gave no answer for.")
+    requests_made = models.PositiveIntegerField(default=0, help_text="Requests to the exchange, repeated ones included.")
     csv_source_dir = models.TextField(blank=True, help_text="The sources, joined by the path separator.")
     api_backfill_enabled = models.BooleanField(default=True)
     auto_gap_fill = models.BooleanField(default=True)
     complete = models.BooleanField(default=False, help_text="--complete was asked.")
+    incremental = models.BooleanField(default=False, help_text="--incremental was asked.")
+    stop_on_error = models.BooleanField(default=False, help_text="--stop-on-error was asked.")
     error_message = models.TextField(blank=True)
 
     class Meta:
