@@ -10,16 +10,26 @@ from chandlery.candles.timerange import TimeRange
 WINDOW_SLOTS = 720
 #: Widths the endpoint offers of those we keep: 720 minutes is not among them (Kraken REST reference, OHLC).
 OHLC_INTERVALS = frozenset(Interval) - {Interval.M720}
+#: The newest closed slots, whose candles can still change (seen on the live endpoint; design, section 2.5).
+PROVISIONAL_SLOTS = 3
 #: A quarter's archive has come this long after its end (release dates of 2024 to 2026).
 PUBLISHED_AFTER = (timedelta(weeks=4), timedelta(weeks=11))
 
 
-def ohlc_window(interval: Interval, now: datetime) -> TimeRange | None:
-    """The closed slots that one OHLC answer can hold at `now`; None where the width is not offered."""
-    if interval not in OHLC_INTERVALS:
-        return None
-    end = interval.floor(now)
-    return TimeRange(end - WINDOW_SLOTS * interval.delta, end)
+def asked_as(interval: Interval) -> Interval:
+    """The width to ask for: 720 minutes are made from 240, the widest one offered that divides them."""
+    return interval if interval in OHLC_INTERVALS else next(i for i in interval.finer() if i in OHLC_INTERVALS)
+
+
+def ohlc_window(interval: Interval, now: datetime) -> TimeRange:
+    """The closed slots that one OHLC answer can tell at `now`; of a width that is not offered, those that can be made
+    of one.
+    """
+    asked = asked_as(interval)
+    end = asked.floor(now)
+    window = TimeRange(end - WINDOW_SLOTS * asked.delta, end).aligned_inwards(interval)
+    assert window is not None, "720 slots hold at least one of three times their width"
+    return window
 
 
 @dataclass(frozen=True, slots=True, order=True)
