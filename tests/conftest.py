@@ -73,4 +73,5 @@ def clean_environment(home: Path) -> dict[str, str]:
     """What a command inherits: nothing of ours but its home, and nothing that is Django's or pytest's."""
     ours = {option.name for option in OPTIONS} | {"CHANDLERY_PROGRAM", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS"}
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
-    return inherited | {HOME.name: str(home)}
+    # Nobody listens there: no test reaches an exchange by accident.
+    return inherited | {HOME.name: str(home), "KRAKEN_API": "http://127.0.0.1:9"}

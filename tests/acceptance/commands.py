@@ -10,11 +10,16 @@ from tests.conftest import CHECKOUT, CompletedRun, clean_environment
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """`commands("ingest_kraken_unified", "--tier", "TIER1")`: manage.py in a process of its own, living in `home`."""
+    """`commands("ingest_kraken_unified", "--tier", "TIER1")`: manage.py in a process of its own, living in `home`.
+
+    Where nothing says which API to ask, none is asked.
+    """
 
     home: Path
 
     def __call__(self, *arguments: object, timeout: float = 300, **environment: str) -> CompletedRun:
+        if arguments[0] == "ingest_kraken_unified" and "KRAKEN_API" not in environment:
+            arguments = (*arguments, "--no-api-backfill")
         ended = subprocess.run(
             [sys.executable, str(CHECKOUT / "manage.py"), *map(str, arguments)],
             cwd=self.home,

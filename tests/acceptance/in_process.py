@@ -60,7 +60,7 @@ class Runs:
         """One run over all of `sources`."""
         tiers = load_tiers(None)
         ensure_markets(tiers)
-        request = IngestRequest(self.selection, sources, auto_gap_fill=auto_gap_fill)
+        request = IngestRequest(self.selection, sources, api_backfill=False, auto_gap_fill=auto_gap_fill)
         events = list(run_job(request, self._around, InlineExecutor(), tiers))
         ended = events[-1]
         assert isinstance(ended, JobEnded)

@@ -187,7 +187,7 @@ Kill = Callable[[int, int], None]
 
 def interrupted(home: Commands, much: Path, number: int, hour: int = 0, kill: Kill = os.killpg) -> tuple[int, str]:
     """Run, and once a first file is read, send a signal: to the command and all it started, as a terminal does."""
-    asked = ("--source", str(much), *ASKED, "-v", "2")
+    asked = ("--source", str(much), *ASKED, "--no-api-backfill", "-v", "2")
     with subprocess.Popen(
         [sys.executable, str(CHECKOUT / "manage.py"), "ingest_kraken_unified", *asked],
         cwd=home.home,
@@ -221,7 +221,7 @@ def test_a_run_that_is_interrupted_is_paused_and_goes_on_where_it_stood(
     for hour, number in enumerate((signal.SIGINT, signal.SIGTERM)):
         status, told = interrupted(fresh, much, number, hour)
         assert status == 130, told
-        assert "Paused. Nothing is lost; go on with:\n  python manage.py ingest_kraken_unified --source " in told
+        assert "Paused. Nothing is lost; go on with:\n  python manage.py ingest_kraken_unified --resume " in told
         assert "Traceback" not in told
         job = json.loads(fresh("list_jobs", "--json").out)["jobs"][0]
         assert (job["status"], job["files_failed"], job["files_skipped"]) == ("PAUSED", 0, read)

@@ -4,8 +4,35 @@ import io
 from collections.abc import Iterable, Iterator
 
 from chandlery.management.listeners import LogListener
-from chandlery.pipeline.events import Event, FileDone, FilesDone, FilesStarted, FillDone, FillStarted, GapsFound
-from tests.management.runs import JOB, completed, ended, failed, no_sources, planned, sources, started, whole_run
+from chandlery.pipeline.events import (
+    AskDone,
+    AskStarted,
+    AskWaiting,
+    Event,
+    FileDone,
+    FilesDone,
+    FilesStarted,
+    FillDone,
+    FillStarted,
+    GapsFound,
+    Noticed,
+)
+from tests.management.runs import (
+    JOB,
+    asked,
+    completed,
+    edge_moved,
+    ended,
+    failed,
+    incremental_run,
+    no_sources,
+    planned,
+    resumed,
+    sources,
+    started,
+    unanswered,
+    whole_run,
+)
 
 
 def seconds() -> Iterator[float]:
@@ -15,9 +42,9 @@ def seconds() -> Iterator[float]:
         now += 1
 
 
-def logged(events: Iterable[Event], verbosity: int = 1) -> list[str]:
+def logged(events: Iterable[Event], verbosity: int = 1, *, incremental: bool = False) -> list[str]:
     stream, clock = io.StringIO(), seconds()
-    with LogListener(stream, verbosity, clock=lambda: next(clock)) as listen:
+    with LogListener(stream, verbosity, clock=lambda: next(clock), incremental=incremental) as listen:
         for event in events:
             listen(event)
     return stream.getvalue().splitlines()
@@ -28,8 +55,9 @@ def test_each_step_is_one_line() -> None:
 
     plan = (
         "2 files to read (6.0 MB); 2 unchanged; from CSV 2013-10-06 to 2023-03-31; "
-        "left to the API 2025-10-24 to 2025-11-23; 1 series to derive; 1 range left open"
+        "from the API 1 request, about 40 seconds (2025-10-24 to 2025-11-23); 1 series to derive; 1 range left open"
     )
+    answers = "3 series asked of the API, 1 without an answer: 1,254 new candles, 1 revised"
     assert lines == [
         f"Job {JOB}: XBTUSD, ETHUSD, 2 markets, 60min, 1440min",
         "Step 1/6: Sources: 2 sources, 10,130 files, 14 of the chosen markets; 1 unclassified market: FOOBAR",
@@ -37,8 +65,12 @@ def test_each_step_is_one_line() -> None:
         "FAILED /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero",
         "Step 3/6: CSV: 5 ingested, 2 skipped, 1 failed; 2,500 rows in 2.0 s (1.25k rows/s)",
         "Step 4/6: Gaps: 3 gaps (1,234 candles): 1 derivable, 1 API-fillable, 1 requires CSV",
+        "Step 5/6: Fill: asking Kraken's API for 3 series, about 50 seconds",
+        "Step 5/6: Fill: waiting 30 s: Kraken is in maintenance",
+        "FAILED BADUSD 60min: Kraken answers 503",
+        f"Step 5/6: Fill: {answers}; 5 requests in 42.0 s",
         "Step 5/6: Fill: 2 series derived: 1,240 candles for 1,286 slots, 46 of them quiet",
-        f"Job {JOB} COMPLETED, 1 file failed",
+        f"Job {JOB} COMPLETED, 1 file failed, 1 API failure",
     ]
 
 
@@ -49,6 +81,13 @@ def test_progress_is_told_at_most_every_tenth_of_the_bytes() -> None:
 
     assert [line.split(",")[0] for line in lines] == [f"Step 3/6: CSV: {tenth}0%" for tenth in range(1, 10)]
     assert lines[4] == "Step 3/6: CSV: 50%, 500 of 1,000 files, 1.00k rows/s, ETA 8:20"
+
+
+def test_progress_of_requests_is_told_at_most_every_tenth() -> None:
+    lines = logged([FilesStarted(1, 1_000), completed(size=1_000), AskStarted(200), *(asked(),) * 200])
+
+    assert [line.split(",")[0] for line in lines[1:]] == [f"Step 5/6: Fill: {tenth}0%" for tenth in range(1, 10)]
+    assert lines[5] == "Step 5/6: Fill: 50%, 100 of 200 series, 2,000 candles, ETA 1:40"
 
 
 def test_no_line_has_an_escape_code() -> None:
@@ -65,7 +104,8 @@ def test_no_line_has_an_escape_code() -> None:
 
 def test_verbosity_0_tells_errors_only() -> None:
     assert logged(whole_run(), verbosity=0) == [
-        "FAILED /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero"
+        "FAILED /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero",
+        "FAILED BADUSD 60min: Kraken answers 503",
     ]
     assert logged([ended("FAILED", error="the disk is full")], 0) == [f"Job {JOB} FAILED: the disk is full"]
 
@@ -74,6 +114,8 @@ def test_verbosity_2_tells_each_file_and_series() -> None:
     lines = logged(whole_run(), verbosity=2)
 
     assert "  COMPLETED /srv/kraken/M0USD_60.csv: 500 rows" in lines
+    assert "  XBTUSD 60min: 20 new, 1 revised" in lines
+    assert "  ETHUSD 60min: 1,234 new" in lines
     assert "  XBTUSD 1440min from 60min: 640 candles for 646 slots" in lines
 
 
@@ -81,6 +123,7 @@ def test_verbosity_3_tells_the_plan_in_full() -> None:
     lines = logged([planned()], verbosity=3)
 
     assert "  XBTUSD 1440min from 60min: 2021-04-01 to 2023-01-06 (646 slots)" in lines
+    assert "  ask: XBTUSD 60min: 2025-10-24 19:00 to 2025-11-23 19:00 UTC (720 slots)" in lines
     assert "  open: XBTUSD 60min: 2023-01-07 10:00 to 2023-01-08 00:00 UTC (14 candles): download it" in lines
 
 
@@ -102,15 +145,21 @@ def test_where_nothing_is_found_the_places_are_named() -> None:
 
 
 def test_a_skipped_fill_says_why() -> None:
+    assert logged([AskStarted(0, skipped="--no-api-backfill: no request is made")]) == [
+        "Step 5/6: Fill: API skipped, --no-api-backfill: no request is made"
+    ]
     assert logged([FillStarted(0, "--no-auto-gap-fill: nothing is derived")]) == [
-        "Step 5/6: Fill: skipped, --no-auto-gap-fill: nothing is derived"
+        "Step 5/6: Fill: derivation skipped, --no-auto-gap-fill: nothing is derived"
     ]
 
 
 def test_nothing_found_and_nothing_done_is_said_plainly() -> None:
-    assert logged([FilesDone(0, 7, 0, 0, 0.01), GapsFound(0, 0, 0, 0, 0), FillDone(0, 0, 0)]) == [
+    nothing: list[Event] = [GapsFound(0, 0, 0, 0, 0), AskStarted(0), AskDone(0, 0, 0, 0, 0, 0.0), FillDone(0, 0, 0)]
+
+    assert logged([FilesDone(0, 7, 0, 0, 0.01), *nothing]) == [
         "Step 3/6: CSV: 0 ingested, 7 skipped, 0 failed; 0 rows in 0.0 s",
         "Step 4/6: Gaps: no gaps",
+        "Step 5/6: Fill: nothing to ask the API for",
         "Step 5/6: Fill: nothing to derive",
     ]
 
@@ -122,3 +171,92 @@ def test_a_log_in_ascii_takes_any_file_name() -> None:
     LogListener(stream)(FileDone("/srv/Übersicht.csv", 1, "FAILED", error="not a number"))
 
     assert raw.getvalue() == b"FAILED /srv/\\xdcbersicht.csv: not a number\n"
+
+
+def test_a_resumed_job_shows_how_far_it_had_come() -> None:
+    told = "Resuming job 1f2e3d4c (PAUSED 2026-11-23 22:30 UTC): files 25/40, 1,234,567 records"
+
+    assert logged([started(), resumed()])[1] == f"{told} so far"
+    assert logged([started(), resumed(720, 30)])[1] == f"{told}, 720 candles from the API, 30 derived so far"
+
+
+def test_what_one_should_know_is_a_warning() -> None:
+    assert logged([Noticed("the clock is off")]) == ["WARNING the clock is off"]
+    assert logged([Noticed("the clock is off")], incremental=True) == ["WARNING the clock is off"]
+
+
+def test_a_wait_that_goes_on_is_told_once() -> None:
+    wait, doubt = AskWaiting("Kraken is in maintenance", 30.0), AskWaiting("no answer to Time", 0.0)
+
+    assert logged([wait, wait, doubt, asked(), wait]) == [
+        "Step 5/6: Fill: waiting 30 s: Kraken is in maintenance",
+        "Step 5/6: Fill: no answer to Time",
+        "Step 5/6: Fill: waiting 30 s: Kraken is in maintenance",
+    ]
+
+
+def test_of_many_failures_the_rest_is_counted() -> None:
+    many: list[Event] = [AskStarted(50), *(unanswered(f"M{i}USD", f"no answer to M{i}USD") for i in range(50))]
+
+    lines = logged([*many, AskDone(50, 50, 0, 0, 250, 1.0)], 0)
+
+    assert len(lines) == 21
+    assert lines[-1] == "FAILED 30 more series (--verbosity 2 names each)"
+    assert "FAILED M49USD 60min: no answer to M49USD" in logged([*many, AskDone(50, 50, 0, 0, 250, 1.0)], 2)
+
+
+def test_a_network_that_is_gone_is_one_line_and_all_series_are_without_an_answer() -> None:
+    gone = "Kraken's API at http://127.0.0.1:9 cannot be reached"
+
+    assert logged([AskStarted(40), AskDone(0, 40, 0, 0, 5, 3.0), ended("COMPLETED", ("Kraken's API", gone))]) == [
+        "Step 5/6: Fill: asking Kraken's API for 40 series",
+        "Step 5/6: Fill: 0 series asked of the API, 40 without an answer: 0 new candles; 5 requests in 3.0 s",
+        f"FAILED {gone}",
+        f"Job {JOB} COMPLETED, 1 API failure",
+    ]
+
+
+EDGE = [
+    "Last data point: 2026-11-23 20:00 UTC",
+    "Range fetched: 2026-11-23 20:00 to 2026-11-23 22:00 UTC",
+    "New candles: 60min 40, 1440min 20",
+    "TIER1 remains 95.2% complete",
+]
+
+
+def test_an_incremental_run_tells_what_is_new_and_nothing_else() -> None:
+    run = [*incremental_run(asked("XBTUSD"), asked("ETHUSD"), moved=edge_moved()), ended()]
+
+    assert logged(run, incremental=True) == EDGE
+    assert logged(run, verbosity=2, incremental=True)[-5:] == [*EDGE, f"Job {JOB} COMPLETED"]
+    assert logged(run)[-5:] == [*EDGE, f"Job {JOB} COMPLETED"]
+    assert logged(run, verbosity=0, incremental=True) == []
+
+
+def test_an_incremental_run_without_news_says_nothing() -> None:
+    run = [*incremental_run(asked("XBTUSD", 0), moved=edge_moved(0)), ended()]
+
+    assert logged(run, incremental=True) == []
+    assert logged([*run[:-2], edge_moved(0, revised=2), ended()], incremental=True) == [
+        "Last data point: 2026-11-23 20:00 UTC",
+        "Range fetched: none",
+        "New candles: none",
+        "Revised: 2",
+        "TIER1 remains 95.2% complete",
+    ]
+
+
+def test_an_incremental_run_that_failed_says_so_before_what_it_brought() -> None:
+    gone = "Kraken's API cannot be reached"
+    run = [*incremental_run(moved=edge_moved(0)), ended("COMPLETED", ("Kraken's API", gone))]
+
+    lines = logged(run, incremental=True)
+
+    assert (lines[0], lines[-1], len(lines)) == (f"FAILED {gone}", "TIER1 remains 95.2% complete", 5)
+    assert logged(run, verbosity=0, incremental=True) == [f"FAILED {gone}"]
+
+
+def test_a_share_that_has_changed_says_what_it_was() -> None:
+    assert logged([edge_moved(before=0.9521, after=0.9534)])[-1] == "TIER1 is now 95.3% complete (was 95.2%)"
+    assert logged([edge_moved(before=0.99991, after=0.99999)])[-1] == "TIER1 remains 99.9% complete"
+    assert logged([edge_moved(before=0.99991, after=1.0)])[-1] == "TIER1 is now 100% complete (was 99.9%)"

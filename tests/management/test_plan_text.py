@@ -1,9 +1,11 @@
 """A plan in words."""
 
+import json
 from dataclasses import replace
 
 from chandlery.candles.interval import Interval
 from chandlery.management.listeners import render_plan
+from chandlery.management.plan_json import plan_as_json
 from chandlery.pipeline.events import OpenPlanned, PlanLine
 from tests.management.runs import planned
 
@@ -14,15 +16,18 @@ def test_a_dry_run_shows_files_derivations_and_what_stays_open_and_why() -> None
         "\n"
         "• Files to read: 2 (6.0 MB); 2 unchanged, not read again\n"
         "• From CSV: 2013-10-06 to 2023-03-31\n"
-        "• From the API: 2025-10-24 to 2025-11-23 is left to it; this version reads archives only\n"
+        "• From the API: 1 request, about 40 seconds (2025-10-24 to 2025-11-23)\n"
         "• Derived from finer intervals: 1 series\n"
         "\n"
-        "Interval    Slots   Known    Files  Derived  API window    Open\n"
-        "60min     223,456  10,000  200,000        0         720  12,736\n"
+        "Interval    Slots   Known    Files  Derived  API    Open\n"
+        "60min     223,456  10,000  200,000        0  720  12,736\n"
         "\n"
         "Files to read, 2:\n"
         "• /srv/kraken/M0USD_60.csv (3.0 MB)\n"
         "• /srv/kraken/M1USD_60.csv (3.0 MB)\n"
+        "\n"
+        "Requests, 1:\n"
+        "• XBTUSD 60min: 2025-10-24 19:00 to 2025-11-23 19:00 UTC (720 slots)\n"
         "\n"
         "Derivations, 1:\n"
         "• XBTUSD 1440min from 60min: 2021-04-01 to 2023-01-06 (646 slots)\n"
@@ -35,20 +40,29 @@ def test_a_dry_run_shows_files_derivations_and_what_stays_open_and_why() -> None
 
 
 def test_a_plan_with_nothing_to_do_says_so() -> None:
-    empty = replace(planned(0, 0), lines=(), derivations=(), files_serve=None, api_serves=None)
+    empty = replace(planned(0, 0, 0), lines=(), derivations=(), files_serve=None, api_serves=None)
 
     text = render_plan(empty)
 
-    for line in ("Files: none to read", "Derivations: none", "Left open: nothing", "• From the API: nothing"):
+    for line in (
+        "Files: none to read",
+        "Requests: none",
+        "Derivations: none",
+        "Left open: nothing",
+        "• From the API: nothing",
+    ):
         assert f"{line}\n" in text
     assert text.endswith("\nNothing was written.\n")
 
 
 def test_long_lists_say_how_many_more_there_are() -> None:
-    text = render_plan(planned(files=1_000, left_open=300))
+    text = render_plan(planned(files=1_000, left_open=300, asks=30))
 
     assert text.count("• /srv/kraken/") == 20
     assert "… and 980 more\n" in text
+    assert "• From the API: 30 requests, about 40 seconds (2025-10-24 to 2025-11-23)\n" in text
+    assert text.count("(720 slots)") == 20
+    assert "… and 10 more\n" in text
     assert "… and 280 more (3,920 candles)\n" in text
 
 
@@ -59,9 +73,32 @@ def test_a_series_of_which_nothing_is_known_says_why() -> None:
 
 
 def test_figures_too_wide_for_a_table_are_sentences() -> None:
-    line = PlanLine(Interval.M1, 1_234_567_890, 10_000_000, 1_200_000_000, 0, 720_000, 12_000_000)
+    line = PlanLine(Interval.M1, 1_234_567_890, 10_000_000, 1_200_000_000, 7_200_000, 0, 12_000_000)
 
     text = render_plan(replace(planned(), lines=(line,)))
 
-    assert "• 1min: 1,234,567,890 slots: 10,000,000 known, 1,200,000,000 from files, 0\n  derived;" in text
+    answered = "10,000,000 known, 1,200,000,000 from files, 0 derived, 7,200,000 from the API"
+    assert f"• 1min: 1,234,567,890 slots: {answered}; 12,000,000 stay open" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_an_incremental_run_says_which_files_it_leaves() -> None:
+    left = "12 files in the archives are newer than what is known; a run without --incremental reads them"
+
+    assert f"• {left}\n" in render_plan(replace(planned(), files_left=12), width=120)
+    assert "1 file in the archives is newer" in render_plan(replace(planned(), files_left=1), width=120)
+    assert "--incremental" not in render_plan(planned())
+
+
+def test_a_plan_as_json_is_plain() -> None:
+    found = json.loads(plan_as_json(planned()))["plan"]
+
+    assert found["asks"] == [
+        {
+            "market": "XBTUSD",
+            "interval": 60,
+            "slots": 720,
+            "span": {"start": "2025-10-24T19:00:00Z", "end": "2025-11-23T19:00:00Z"},
+        }
+    ]
+    assert (found["ask_seconds"], found["files_left"], found["lines"][0]["from_api"]) == (40.0, 0, 720)

@@ -11,16 +11,20 @@ from django.core.management.base import OutputWrapper
 from rich.console import Console
 
 from chandlery.management.listeners import LogListener, TerminalListener, listener_for
-from chandlery.pipeline.events import Event, FileDone, FilesStarted, FillStarted, SeriesFilled
+from chandlery.pipeline.events import AskStarted, Event, FileDone, FilesStarted, FillStarted, Noticed, SeriesFilled
 from tests.management.runs import (
     DAILY,
     HOURLY,
     JOB,
+    asked,
     completed,
+    edge_moved,
     ended,
     failed,
+    incremental_run,
     no_sources,
     planned,
+    resumed,
     sources,
     started,
     whole_run,
@@ -80,8 +84,8 @@ def test_the_plan_says_which_dates_come_from_where() -> None:
     shown = lines([planned()], width=120)
 
     assert "  • From CSV: 2013-10-06 to 2023-03-31" in shown
-    assert "  • From the API: 2025-10-24 to 2025-11-23 is left to it; this version reads archives only" in shown
-    assert "  60min     223,456  10,000  200,000        0         720  12,736" in shown
+    assert "  • From the API: 1 request, about 40 seconds (2025-10-24 to 2025-11-23)" in shown
+    assert "  60min     223,456  10,000  200,000        0  720  12,736" in shown
 
 
 def test_the_bar_shows_files_rate_time_left_and_what_is_being_read() -> None:
@@ -99,6 +103,47 @@ def test_the_bar_of_filling_shows_series_and_candles() -> None:
     shown = lines([FillStarted(2), SeriesFilled("XBTUSD", DAILY, HOURLY, 640, 646)])
 
     assert any(re.search(r"━+ 1/2 series  640 candles  ETA -:--$", line) for line in shown)
+
+
+def test_the_bar_of_asking_shows_series_candles_time_left_and_whom_it_asks() -> None:
+    shown = lines([AskStarted(4, 42.0), asked("XBTUSD", 640, "ETHUSD 60m", "ADAUSD 60m")])
+
+    assert "  Asking Kraken's API for 4 series, about 50 seconds" in shown
+    assert any(re.search(r"━+ 0/4 series  0 candles  ETA 0:42$", line) for line in lines([AskStarted(4, 42.0)]))
+    assert any(re.search(r"━+ 1/4 series  640 candles  ETA -:--$", line) for line in shown)
+    assert "  ETHUSD 60m, ADAUSD 60m" in shown
+
+
+def test_failures_and_waits_of_asking_are_told_as_they_come() -> None:
+    shown = lines(whole_run(), width=120)
+
+    wait, failure = "  ! waiting 30 s: Kraken is in maintenance", "  ✗ BADUSD 60min: Kraken answers 503"
+    done = "  ✗ 3 series asked of the API, 1 without an answer: 1,254 new candles, 1 revised; 5 requests in 42.0 s"
+    assert shown.count(wait) == shown.count(failure) == shown.count(done) == 1
+    assert shown.index(wait) < shown.index(failure) < shown.index(done)
+
+
+def test_a_resumed_job_shows_how_far_it_had_come() -> None:
+    assert "Resuming job 1f2e3d4c (PAUSED 2026-11-23 22:30 UTC): files 25/40, 1,234,567 records so far" in lines(
+        [started(), resumed()], width=120
+    )
+
+
+def test_an_incremental_run_tells_what_is_new_beside_its_steps() -> None:
+    shown = lines([*incremental_run(asked(), moved=edge_moved(revised=2)), ended()])
+
+    assert shown[shown.index("Last data point: 2026-11-23 20:00 UTC") :][:5] == [
+        "Last data point: 2026-11-23 20:00 UTC",
+        "Range fetched: 2026-11-23 20:00 to 2026-11-23 22:00 UTC",
+        "New candles: 60min 40, 1440min 20",
+        "Revised: 2",
+        "TIER1 remains 95.2% complete",
+    ]
+    assert "Step 5/6: Fill" in shown
+
+
+def test_what_one_should_know_is_one_line() -> None:
+    assert "! the clock is off" in lines([Noticed("the clock is off")])
 
 
 def test_bars_end_with_the_run_whatever_ends_it() -> None:
@@ -137,13 +182,17 @@ def test_names_of_files_are_no_markup_and_no_codes() -> None:
 def test_verbosity_0_tells_errors_only() -> None:
     shown = [line for line in lines(whole_run(), verbosity=0, width=120) if line]
 
-    assert shown == ["  ✗ /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero"]
+    assert shown == [
+        "  ✗ /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero",
+        "  ✗ BADUSD 60min: Kraken answers 503",
+    ]
 
 
 def test_verbosity_2_tells_each_file_and_series() -> None:
     shown = lines(whole_run(), verbosity=2)
 
     assert "  ✓ /srv/kraken/M0USD_60.csv: 500 rows, 493 new, 7 replaced" in shown
+    assert "  ✓ XBTUSD 60min: 20 new, 1 revised" in shown
     assert "  ✓ XBTUSD 1440min from 60min: 640 candles for 646 slots" in shown
 
 
@@ -167,20 +216,17 @@ def test_a_file_or_a_pipe_gets_the_log() -> None:
 def test_a_terminal_gets_bars_and_a_command_s_output_is_drawn_past(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     ours, theirs = pty.openpty()
-    try:
-        with open(theirs, "w", closefd=False, encoding="utf-8") as stream:
-            listen = listener_for(OutputWrapper(stream))
-            assert isinstance(listen, TerminalListener)
-            listen(FilesStarted(1, 100))
-            with listen:
-                listen(ended())
-        assert b"\x1b[?25h" in os.read(ours, 100_000)
+    with os.fdopen(ours, "rb", buffering=0) as shown, os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        listen = listener_for(OutputWrapper(stream))
+        assert isinstance(listen, TerminalListener)
+        listen(FilesStarted(1, 100))
+        with listen:
+            listen(ended())
+        text = b""
+        while b"\x1b[?25h" not in text:
+            text += shown.read(100_000)
         monkeypatch.setenv("TERM", "dumb")
-        with open(theirs, "w", closefd=False, encoding="utf-8") as stream:
-            assert isinstance(listener_for(stream), LogListener)
-    finally:
-        os.close(theirs)
-        os.close(ours)
+        assert isinstance(listener_for(stream), LogListener)
 
 
 def test_quiet_tells_errors_only() -> None:
@@ -190,4 +236,17 @@ def test_quiet_tells_errors_only() -> None:
     for event in whole_run():
         listen(event)
 
-    assert stream.getvalue() == "FAILED /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero\n"
+    assert stream.getvalue() == (
+        "FAILED /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero\n"
+        "FAILED BADUSD 60min: Kraken answers 503\n"
+    )
+
+
+def test_where_nobody_watches_an_incremental_run_is_quiet() -> None:
+    stream = io.StringIO()
+
+    with listener_for(stream, incremental=True) as listen:
+        for event in [*incremental_run(asked(inserted=0), moved=edge_moved(0)), ended()]:
+            listen(event)
+
+    assert stream.getvalue() == ""

@@ -49,6 +49,7 @@ def test_a_series_has_the_keys_of_the_contract() -> None:
                     "action": entry.gaps[0].remedy.action,
                     "required_csv_file": "XBTUSD_60_2023Q2.csv",
                     "status": "UNFILLABLE",
+                    "error": None,
                 }
             ],
         }

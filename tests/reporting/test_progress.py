@@ -2,7 +2,7 @@
 
 import pytest
 
-from chandlery.reporting.progress import Pace, compact, duration, size_text
+from chandlery.reporting.progress import Pace, about, compact, duration, size_text
 
 
 def test_pace_tells_share_rate_and_time_left() -> None:
@@ -37,3 +37,19 @@ def test_sizes_have_a_unit(size: int, text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(42, "0:42"), (3723, "1:02:03"), (None, "-:--")])
 def test_time_left_is_minutes_and_seconds(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.3, "a few seconds"),
+        (11, "about 20 seconds"),
+        (50, "about 50 seconds"),
+        (51, "about 1 minute"),
+        (61, "about 2 minutes"),
+        (3_600, "about 1 hour"),
+        (7_860, "about 2 hours 10 minutes"),
+    ],
+)
+def test_an_estimate_is_rounded_up(seconds: float, text: str) -> None:
+    assert about(seconds) == text

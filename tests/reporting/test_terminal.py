@@ -64,7 +64,7 @@ def test_an_interval_shows_completeness_gaps_and_density() -> None:
         "• Average Density: 88.4%\n"
         "• Slots: 43,848\n"
         "  - Traded: 38,776 (88.4%) — a candle is stored\n"
-        "  - Quiet, claimed: 5,000 (11.4%) — covered by an archive, no row\n"
+        "  - Quiet, claimed: 5,000 (11.4%) — a source answered, no trade\n"
         "  - Missing: 72 (0.2%) — no source has answered\n"
     ) in text
 
@@ -100,23 +100,85 @@ def test_a_gap_of_whole_days_shows_them_inclusive() -> None:
     ) in text
 
 
-def test_a_gap_inside_the_window_says_that_it_is_and_which_archive_closes_it() -> None:
+def test_a_gap_inside_the_window_is_closed_by_the_command_that_asks_the_api() -> None:
     recent = gap("XBTUSD", 60, "2025-11-22 06:00", "2025-11-23 19:00")
 
-    text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [recent])), width=120)
+    text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [recent])), RERUN)
 
-    assert "   Gap: 2025-11-22 06:00 to 2025-11-23 19:00 UTC (37 candles)\n   → API Fillable: Yes\n" in text
-    assert "Kraken_OHLCVT_2025Q4.zip closes it (not published yet: due 2026-01-29 to" in text
-    assert "1. 1 gap lies inside Kraken's API window; this version reads archives only: it closes when" in text
-    assert "Download" not in text.partition("Recommended Actions:")[2].partition("Re-run")[0]
+    assert (
+        "   Gap: 2025-11-22 06:00 to 2025-11-23 19:00 UTC (37 candles)\n"
+        "   → API Fillable: Yes\n"
+        "   → Action: Run ingest_kraken_unified: Kraken's API still answers for it\n"
+    ) in text
+    assert text.endswith(
+        f"Recommended Actions:\n\n1. Run ingestion: Kraken's API still answers for 1 gap:\n   {RERUN}\n"
+    )
 
 
-def test_a_gap_that_straddles_the_window_is_partly_fillable() -> None:
+def test_the_command_that_asks_the_api_does_not_forbid_it() -> None:
+    recent = gap("XBTUSD", 60, "2025-11-22 06:00", "2025-11-23 19:00")
+    old = gap("XBTUSD", 60, "2023-06-15", "2023-06-18")
+    report = report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [old, recent]))
+
+    text = render_report(report, f"{RERUN} --no-api-backfill --no-auto-gap-fill")
+
+    assert f"still answers for 1 gap:\n   {RERUN}\n2. Download" in text
+    assert f"3. Re-run ingestion after CSV download:\n   {RERUN} --no-api-backfill --no-auto-gap-fill\n" in text
+
+
+def test_a_gap_that_straddles_the_window_is_partly_fillable_and_says_why_the_rest_is_not() -> None:
     straddling = gap("XBTUSD", 60, "2025-10-01", "2025-11-23 19:00")
 
-    text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [straddling])))
+    text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [straddling])), RERUN)
 
     assert "→ API Fillable: Partly (720 of 1,291 candles)" in text
+    action = (
+        "→ Action: Download XBTUSD_60.csv in Kraken_OHLCVT_2025Q4.zip (published 4 to 11 weeks after the quarter: "
+        "2026-01-29 to 2026-03-19); the API reaches back 720 candles, to 2025-10-24 19:00 UTC, and answers from there "
+        "on: run ingest_kraken_unified"
+    )
+    assert action in " ".join(text.split())
+    assert "1. Run ingestion: Kraken's API still answers for the newest part of 1 gap:\n" in text
+    assert "2. Download 1 CSV file for unfillable gaps:\n   • XBTUSD_60_2025Q4.csv" in text
+
+
+def test_a_gap_before_the_window_says_how_far_the_api_reaches_where_no_archive_is_out_yet() -> None:
+    hole = gap("XBTUSD", 60, "2025-10-01", "2025-10-08")
+
+    text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [hole])), RERUN)
+
+    assert "→ API Fillable: No" in text
+    assert "2026-03-19); the API reaches back 720 candles, to 2025-10-24 19:00 UTC Rec" in " ".join(text.split())
+
+
+def test_12_hours_are_told_by_the_window_of_4_hours() -> None:
+    inside, across = gap("XBTUSD", 720, "2025-07-27", "2025-07-28"), gap("XBTUSD", 720, "2025-07-01", "2025-08-01")
+
+    assert inside.api_fillable
+    assert across.overflow == 2 * 26
+    assert "the API reaches back 720 candles of 240min, to 2025-07-27 00:00 UTC" in across.remedy.action
+
+
+def test_a_gap_that_the_api_gave_no_answer_for_says_so() -> None:
+    refused = gap("XBTUSD", 60, "2025-11-22", "2025-11-23", status="FAILED", error="Kraken answers 503")
+    silent = gap("XBTUSD", 60, "2025-11-20", "2025-11-21", status="FAILED")
+
+    text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [silent, refused])))
+
+    assert "   → API Fillable: Yes\n   → Asked without success: Kraken answers 503\n   → Action: Run ingest" in text
+    assert "   → Asked without success: the API gave no answer\n" in text
+
+
+def test_of_a_market_that_is_not_listed_the_api_is_not_asked() -> None:
+    recent = gap("XMRUSD", 60, "2025-11-22", "2025-11-23", listed=False)
+    old = gap("XMRUSD", 60, "2023-06-15", "2023-06-18", listed=False)
+
+    assert not recent.api_fillable
+    assert recent.remedy.action.endswith(
+        "; the API is not asked, for Kraken does not list the market (sync_markets looks again)"
+    )
+    assert recent.required_csv_file == "XMRUSD_60_2025Q4.csv"
+    assert old.remedy.action == "download XMRUSD_60.csv in Kraken_OHLCVT_2023Q2.zip"
 
 
 def test_an_incomplete_series_is_never_shown_as_100_percent() -> None:
@@ -185,16 +247,16 @@ def test_ranges_that_differ_are_said_to_differ() -> None:
 
 
 def test_files_to_download_say_where_they_are_and_when_they_are_due() -> None:
-    gaps = [gap("XBTUSD", 720, "2023-06-15", "2023-06-18"), gap("XBTUSD", 720, "2025-11-20", "2025-11-23")]
+    gaps = [gap("XBTUSD", 60, "2023-06-15", "2023-06-18"), gap("XBTUSD", 60, "2025-10-02", "2025-10-03")]
 
-    text = render_report(report_of(series("XBTUSD", 720, "2020-01-01", "2025-11-23", gaps)), RERUN)
+    text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23", gaps)), RERUN)
 
     assert text.endswith(
         "Recommended Actions:\n"
         "\n"
         "1. Download 2 CSV files for unfillable gaps:\n"
-        "   • XBTUSD_720_2023Q2.csv (in Kraken_OHLCVT_2023Q2.zip)\n"
-        "   • XBTUSD_720_2025Q4.csv (in Kraken_OHLCVT_2025Q4.zip)\n"
+        "   • XBTUSD_60_2023Q2.csv (in Kraken_OHLCVT_2023Q2.zip)\n"
+        "   • XBTUSD_60_2025Q4.csv (in Kraken_OHLCVT_2025Q4.zip)\n"
         "     not published yet: due 2026-01-29 to 2026-03-19\n"
         "2. Re-run ingestion after CSV download:\n"
         f"   {RERUN}\n"

@@ -59,7 +59,7 @@ def test_a_series_of_which_nothing_is_known_needs_its_whole_file(tmp_path: Path)
 
 
 def test_the_parts_of_all_files_add_up_to_what_only_files_can_close() -> None:
-    gaps = [gap("ETHUSD", 720, "2024-02-10", "2024-11-20 12:00"), gap("ETHUSD", 720, "2025-09-29", "2025-11-23")]
+    gaps = [gap("ETHUSD", 720, "2024-02-10", "2024-11-20 12:00"), gap("ETHUSD", 720, "2025-06-29", "2025-11-23")]
     report = report_of(series("ETHUSD", 720, "2024-01-01", "2025-11-23", gaps))
 
     needed = needed_files(report)

@@ -20,6 +20,7 @@ from chandlery.pipeline.request import Selection
 
 #: Nothing traded before, and nothing is planned after.
 FIRST_YEAR, LAST_YEAR = 1970, 2099
+DEFAULT_QUOTE = "USD"
 
 
 class WrongDate(UsageError):
@@ -60,7 +61,7 @@ def add_selection(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--quotes",
         nargs="+",
-        default=["USD"],
+        default=None,
         metavar="ASSET",
         help="quote assets of a tier's markets (default: USD)",
     )
@@ -68,7 +69,7 @@ def add_selection(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--intervals",
         nargs="+",
-        default=[default],
+        default=None,
         metavar="MINUTES",
         help=f"candle widths in minutes (default: {default})",
     )
@@ -107,14 +108,16 @@ def selection_of(options: dict[str, Any]) -> Selection:
     end = day("--end-date", options["end_date"])
     if start is not None and end is not None and start > end:
         raise EmptyDates(start=f"{start:%F}", end=f"{end:%F}")
-    intervals = tuple(sorted({Interval.parse(item) for item in names(options["intervals"])}))
+    named = settings.DEFAULT_INTERVALS if options["intervals"] is None else options["intervals"]
+    intervals = tuple(sorted({Interval.parse(item) for item in names(named)}))
     if not intervals:
         raise NoIntervals
+    quotes = [DEFAULT_QUOTE] if options["quotes"] is None else options["quotes"]
     return Selection(
         intervals=intervals,
         tiers=tiers,
         markets=markets,
-        quotes=tuple(dict.fromkeys(asset_ticker(item.upper()) for item in names(options["quotes"]))),
+        quotes=tuple(dict.fromkeys(asset_ticker(item.upper()) for item in names(quotes))),
         start=start,
         end=end + timedelta(days=1) if end is not None else None,
     )
@@ -141,7 +144,7 @@ def sources_of(named: Sequence[str]) -> tuple[Path, ...]:
     return (folder,) if folder is not None and folder.exists() else ()
 
 
-def names(values: Iterable[str]) -> list[str]:
+def names(values: Iterable[object]) -> list[str]:
     """Both `60 1440` and `60,1440`."""
     return [item.strip() for value in values for item in str(value).split(",") if item.strip()]
 

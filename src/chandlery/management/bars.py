@@ -90,6 +90,44 @@ class SeriesBar:
         self._live.update(self._task, completed=self._done, total=self._series, figures=figures)
 
 
+class AskBar:
+    """Series that the API is asked for: how many are through, new candles, time left, and below those being asked."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._live = _TwoLines(console)
+        self._task = self._live.add_task("", total=0, figures="")
+        self._series = self._done = self._candles = 0
+        self._seconds = 0.0
+
+    def start(self) -> None:
+        self._live.start()
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def expect(self, series: int, seconds: float) -> None:
+        """So many more, in so much time as the rate limit has it."""
+        self._series += series
+        self._seconds += seconds
+        self._show()
+
+    def advance(self, candles: int, current: tuple[str, ...]) -> None:
+        """One has its answer, or will have none; `current` are being asked for."""
+        self._done += 1
+        self._candles += candles
+        self._live.below = ", ".join(plain(name) for name in current)
+        self._show()
+
+    def _show(self) -> None:
+        pace = Pace(self._done, self._series, self._candles, self._clock() - self._started)
+        # Before the first answer the rate limit tells more than the pace.
+        left = pace.remaining if self._done else self._seconds or None
+        figures = f"{self._done:,}/{self._series:,} series  {compact(self._candles)} candles  ETA {duration(left)}"
+        self._live.update(self._task, completed=self._done, total=self._series, figures=figures)
+
+
 def _name(label: str) -> str:
     """The file alone: /data/Kraken_OHLCVT.zip:XBTUSD_60.csv is XBTUSD_60.csv."""
     return plain(label.replace(":", "/").rsplit("/", 1)[-1])

@@ -105,4 +105,4 @@ def clock() -> Clock:
 
 
 def surroundings() -> Surroundings:
-    return Surroundings(settings.CANDLE_STORE, Path(settings.CHANDLERY_HOME), clock())
+    return Surroundings(settings.CANDLE_STORE, Path(settings.CHANDLERY_HOME), clock(), api=settings.KRAKEN_API)

@@ -1,4 +1,4 @@
-"""A run in a log: one plain line a step, one a failure, and at most one for every tenth of the bytes read."""
+"""A run in a log: one plain line a step, one a failure, and at most one for every tenth of the way."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Self, assert_never
+from uuid import UUID
 
-from chandlery.management.plan_text import derivation_text, open_text
+from chandlery.management.plan_text import api_text, ask_text, derivation_text, files_left_text, open_text
 from chandlery.management.step_text import (
+    WorkEvent,
+    answer_text,
+    asked_text,
+    asking_text,
+    brought_something,
+    edge_lines,
     ended_text,
     failure_text,
     files_text,
     filled_text,
     gaps_text,
+    resumed_text,
+    series_text,
     source_text,
     step_title,
+    waiting_text,
 )
 from chandlery.pipeline.events import (
+    AskDone,
+    AskStarted,
+    AskWaiting,
+    EdgeMoved,
     Event,
     FileDone,
     FilesDone,
@@ -27,7 +41,10 @@ from chandlery.pipeline.events import (
     GapsFound,
     JobEnded,
     JobStarted,
+    Noticed,
     Planned,
+    Resumed,
+    SeriesAsked,
     SeriesFilled,
     SourcesFound,
 )
@@ -35,17 +52,35 @@ from chandlery.reporting.progress import Pace, compact, duration, size_text
 from chandlery.reporting.wording import days, plain, plural, width_of, widths
 
 TENTHS = 10
+#: Failures of one kind that are named before the rest is only counted.
+MOST_PROBLEMS = 20
 
 
 class LogListener:
-    """Writes to any stream, in lines, without a code of any terminal. Verbosity 0 tells errors only."""
+    """Writes to any stream, in lines, without a code of any terminal. Verbosity 0 tells errors only.
 
-    def __init__(self, stream: IO[str], verbosity: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+    Of an `incremental` run it tells failures, warnings and what is new, and nothing at all where there is none of
+    these: cron then sends no mail. Its steps take a verbosity of 2.
+    """
+
+    def __init__(
+        self,
+        stream: IO[str],
+        verbosity: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        incremental: bool = False,
+    ) -> None:
         self._stream = stream
         self._verbosity = verbosity
+        self._incremental = incremental
         self._clock = clock
         self._started = clock()
         self._files = self._size = self._files_done = self._size_done = self._rows = self._told = 0
+        self._series = self._series_done = self._candles = self._unanswered = 0
+        self._job: UUID | None = None
+        self._waited_for = ""
+        self._edge: EdgeMoved | None = None
         self._errors: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -59,12 +94,26 @@ class LogListener:
     def __call__(self, event: Event) -> None:
         match event:
             case JobStarted():
+                self._job = event.job_id
                 markets = plural(event.markets, "market")
                 self._say(f"Job {event.job_id}: {plain(event.title)}, {markets}, {widths(event.intervals)}")
+            case Resumed():
+                self._say(resumed_text(self._job, event))
+            case Noticed():
+                self._tell(f"WARNING {plain(event.text)}")
             case SourcesFound():
                 self._sources(event)
             case Planned():
                 self._planned(event)
+            case EdgeMoved():
+                self._edge_moved(event)
+            case JobEnded():
+                self._ended(event)
+            case _:
+                self._work(event)
+
+    def _work(self, event: WorkEvent) -> None:
+        match event:
             case FilesStarted():
                 self._files_started(event)
             case FileDone():
@@ -73,14 +122,20 @@ class LogListener:
                 self._say(f"{step_title(3, 'CSV')}: {files_text(event)}")
             case GapsFound():
                 self._say(f"{step_title(4, 'Gaps')}: {gaps_text(event)}")
+            case AskStarted():
+                self._ask_started(event)
+            case AskWaiting():
+                self._waiting(event)
+            case SeriesAsked():
+                self._series_asked(event)
+            case AskDone():
+                self._ask_done(event)
             case FillStarted():
                 self._fill_started(event)
             case SeriesFilled():
                 self._series_filled(event)
             case FillDone():
                 self._say(f"{step_title(5, 'Fill')}: {filled_text(event)}")
-            case JobEnded():
-                self._ended(event)
             case _:
                 assert_never(event)
 
@@ -105,10 +160,14 @@ class LogListener:
         parts.append(f"{made.unchanged:,} unchanged")
         if made.files_serve:
             parts.append(f"from CSV {days(made.files_serve)}")
-        parts.append(f"left to the API {days(made.api_serves)}" if made.api_serves else "from the API nothing")
+        parts.append(f"from the API {api_text(made)}")
         parts.append(f"{plural(len(made.derivations), 'series', 'series')} to derive")
         parts.append(f"{plural(len(made.open), 'range')} left open")
         self._say(f"{step_title(2, 'Plan')}: {'; '.join(parts)}")
+        if made.files_left:
+            self._say(f"  {files_left_text(made)}")
+        for ask in made.asks:
+            self._say(f"  ask: {ask_text(ask)}", at=3)
         for derivation in made.derivations:
             self._say(f"  {derivation_text(derivation)}", at=3)
         for part in made.open:
@@ -130,16 +189,70 @@ class LogListener:
         else:
             self._say(f"  {event.outcome} {plain(event.label)}: {plural(event.rows, 'row')}", at=2)
         pace = Pace(self._size_done, self._size, self._rows, self._clock() - self._started)
-        tenth = int(pace.share * TENTHS)
-        if self._told < tenth < TENTHS:
-            self._told = tenth
+        if tenth := self._next_tenth(pace):
             files = f"{self._files_done:,} of {plural(self._files, 'file')}"
             rate = f"{compact(pace.rate)} rows/s, ETA {duration(pace.remaining)}"
             self._say(f"{step_title(3, 'CSV')}: {tenth * TENTHS}%, {files}, {rate}")
 
+    def _next_tenth(self, pace: Pace) -> int:
+        """The tenth of the way that has just been reached; 0 where none has, or the end."""
+        tenth = int(pace.share * TENTHS)
+        if not self._told < tenth < TENTHS:
+            return 0
+        self._told = tenth
+        return tenth
+
+    def _ask_started(self, event: AskStarted) -> None:
+        if event.skipped:
+            self._say(f"{step_title(5, 'Fill')}: API skipped, {plain(event.skipped)}")
+        elif event.series:
+            self._say(f"{step_title(5, 'Fill')}: {asking_text(event)}")
+        if not self._series:
+            self._started, self._told = self._clock(), 0
+        self._series += event.series
+
+    def _waiting(self, event: AskWaiting) -> None:
+        """One line for as long as nothing goes on for the same reason."""
+        if event.why != self._waited_for:
+            self._waited_for = event.why
+            self._say(f"{step_title(5, 'Fill')}: {waiting_text(event)}")
+
+    def _series_asked(self, event: SeriesAsked) -> None:
+        self._series_done += 1
+        self._candles += event.inserted
+        if event.error:
+            self._unanswered += 1
+            self._errors.add(event.error)
+            named = self._unanswered <= MOST_PROBLEMS
+            self._say(f"FAILED {failure_text(series_text(event), event.error)}", at=0 if named else 2)
+        else:
+            self._waited_for = ""
+            self._say(f"  {answer_text(event)}", at=2)
+        pace = Pace(self._series_done, self._series, self._candles, self._clock() - self._started)
+        if tenth := self._next_tenth(pace):
+            series = f"{self._series_done:,} of {plural(self._series, 'series', 'series')}"
+            rest = f"{plural(self._candles, 'candle')}, ETA {duration(pace.remaining)}"
+            self._say(f"{step_title(5, 'Fill')}: {tenth * TENTHS}%, {series}, {rest}")
+
+    def _ask_done(self, event: AskDone) -> None:
+        if self._unanswered > MOST_PROBLEMS and self._level < 2:
+            more = plural(self._unanswered - MOST_PROBLEMS, "more series", "more series")
+            self._say(f"FAILED {more} (--verbosity {3 if self._incremental else 2} names each)", at=0)
+        self._say(f"{step_title(5, 'Fill')}: {asked_text(event)}")
+
+    def _edge_moved(self, event: EdgeMoved) -> None:
+        # Whether there is anything to say is known at the end, with the failures.
+        self._edge = event
+        if not self._incremental:
+            self._tell_edge(event)
+
+    def _tell_edge(self, event: EdgeMoved) -> None:
+        for line in edge_lines(event):
+            self._tell(line)
+
     def _fill_started(self, event: FillStarted) -> None:
         if event.skipped:
-            self._say(f"{step_title(5, 'Fill')}: skipped, {plain(event.skipped)}")
+            self._say(f"{step_title(5, 'Fill')}: derivation skipped, {plain(event.skipped)}")
 
     def _series_filled(self, event: SeriesFilled) -> None:
         series = f"{plain(event.market)} {width_of(event.interval)} from {width_of(event.finer)}"
@@ -149,12 +262,27 @@ class LogListener:
         for label, error in event.failures:
             if error not in self._errors:
                 self._say(f"FAILED {failure_text(label, error)}", at=0)
+        failed = bool(self._errors or event.failures)
+        if self._incremental and self._edge and (failed or brought_something(self._edge)):
+            self._tell_edge(self._edge)
         self._say(ended_text(event), at=0 if event.status == "FAILED" else 1)
 
+    @property
+    def _level(self) -> int:
+        """The verbosity of steps: that of an incremental run is one less."""
+        return max(0, self._verbosity - 1) if self._incremental else self._verbosity
+
     def _say(self, line: str, at: int = 1) -> None:
-        """One line, where the verbosity is at least `at`."""
-        if self._verbosity < at:
-            return
+        """A line of a step, where its verbosity is at least `at`."""
+        if self._level >= at:
+            self._write(line)
+
+    def _tell(self, line: str) -> None:
+        """A line that an incremental run has to say too."""
+        if self._verbosity:
+            self._write(line)
+
+    def _write(self, line: str) -> None:
         # A log in ASCII must not end the run because a file name is not.
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from chandlery.pipeline.events import DerivationPlanned, OpenPlanned, PlanLine, Planned
-from chandlery.reporting.progress import size_text
+from chandlery.pipeline.events import AskPlanned, DerivationPlanned, OpenPlanned, PlanLine, Planned
+from chandlery.reporting.progress import about, size_text
 from chandlery.reporting.wording import PLAIN_WIDTH, days, plain, plural, span, width_of, wrapped
 
 MOST_FILES = 20
+MOST_ASKS = 20
 MOST_DERIVATIONS = 20
 MOST_OPEN = 20
 NOTHING_WRITTEN = "Nothing was written."
 
 
 def render_plan(planned: Planned, width: int | None = None) -> str:
-    """What a run would do, for --dry-run: what it would read and derive, what would remain open, and why."""
+    """What a run would do, for --dry-run: what it would read, ask for and derive, what would remain open, and why."""
     columns = width or PLAIN_WIDTH
     sections: list[Iterable[str]] = [
         plan_lines(planned, columns),
         _files(planned),
+        _asks(planned.asks),
         _derivations(planned.derivations),
         _open(planned.open),
     ]
@@ -32,27 +34,41 @@ def plan_lines(planned: Planned, columns: int) -> list[str]:
     serve = days(planned.files_serve) if planned.files_serve else "not known before they are read"
     if not planned.files:
         serve = "nothing new"
-    api = (
-        f"{days(planned.api_serves)} is left to it; this version reads archives only"
-        if planned.api_serves
-        else "nothing"
-    )
+    left = [f"• {files_left_text(planned)}"] if planned.files_left else []
     return [
         f"• Files to read: {len(planned.files):,} ({size}){known}",
+        *left,
         f"• From CSV: {serve}",
-        f"• From the API: {api}",
+        f"• From the API: {api_text(planned)}",
         f"• Derived from finer intervals: {plural(len(planned.derivations), 'series', 'series')}",
         "",
         *slot_table(planned.lines, columns),
     ]
 
 
+def api_text(planned: Planned) -> str:
+    """40 requests, about 1 minute (2026-10-24 to 2026-11-23)"""
+    if not planned.asks:
+        return "nothing"
+    time = f", {about(planned.ask_seconds)}" if planned.ask_seconds else ""
+    dates = f" ({days(planned.api_serves)})" if planned.api_serves else ""
+    return f"{plural(len(planned.asks), 'request')}{time}{dates}"
+
+
+def files_left_text(planned: Planned) -> str:
+    """What an incremental run does not read."""
+    number = planned.files_left
+    verb, them = ("is", "it") if number == 1 else ("are", "them")
+    files = f"{plural(number, 'file')} in the archives {verb} newer than what is known"
+    return f"{files}; a run without --incremental reads {them}"
+
+
 def slot_table(lines: Sequence[PlanLine], columns: int) -> list[str]:
-    """Slots by interval: wanted, and who serves them. `API window` and `Open` are what stays open.
+    """Slots by interval: wanted, and who serves them. `Open` is what stays open.
 
     A table, or a sentence an interval where `columns` are too few for it.
     """
-    header = ("Interval", "Slots", "Known", "Files", "Derived", "API window", "Open")
+    header = ("Interval", "Slots", "Known", "Files", "Derived", "API", "Open")
     rows = [
         (width_of(line.interval), *(f"{number:,}" for number in _numbers(line)))
         for line in sorted(lines, key=lambda line: line.interval)
@@ -71,12 +87,12 @@ def slot_table(lines: Sequence[PlanLine], columns: int) -> list[str]:
 
 def _sentence(row: Sequence[str]) -> str:
     width, wanted, known, files, derived, api, left = row
-    answered = f"{known} known, {files} from files, {derived} derived"
-    return f"• {width}: {wanted} slots: {answered}; open: {api} in the API window, {left} beyond"
+    answered = f"{known} known, {files} from files, {derived} derived, {api} from the API"
+    return f"• {width}: {wanted} slots: {answered}; {left} stay open"
 
 
 def _numbers(line: PlanLine) -> tuple[int, ...]:
-    return line.wanted, line.known, line.from_files, line.derived, line.open_in_api_window, line.open
+    return line.wanted, line.known, line.from_files, line.derived, line.from_api, line.open
 
 
 def _files(planned: Planned) -> Iterator[str]:
@@ -88,6 +104,22 @@ def _files(planned: Planned) -> Iterator[str]:
         yield f"• {plain(file.label)} ({size_text(file.size)})"
     if len(planned.files) > MOST_FILES:
         yield f"… and {len(planned.files) - MOST_FILES:,} more"
+
+
+def _asks(asks: Sequence[AskPlanned]) -> Iterator[str]:
+    if not asks:
+        yield "Requests: none"
+        return
+    yield f"Requests, {len(asks):,}:"
+    for ask in asks[:MOST_ASKS]:
+        yield f"• {ask_text(ask)}"
+    if len(asks) > MOST_ASKS:
+        yield f"… and {len(asks) - MOST_ASKS:,} more"
+
+
+def ask_text(ask: AskPlanned) -> str:
+    series = f"{plain(ask.market)} {width_of(ask.interval)}"
+    return f"{series}: {span(ask.span)} ({plural(ask.slots, 'slot')})"
 
 
 def _derivations(derivations: Sequence[DerivationPlanned]) -> Iterator[str]:

@@ -6,22 +6,35 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, assert_never
+from uuid import UUID
 
 from rich.console import Console
 from rich.text import Text
 
-from chandlery.management.bars import FileBar, SeriesBar
-from chandlery.management.plan_text import derivation_text, open_text, plan_lines
+from chandlery.management.bars import AskBar, FileBar, SeriesBar
+from chandlery.management.plan_text import ask_text, derivation_text, open_text, plan_lines
 from chandlery.management.step_text import (
+    WorkEvent,
+    answer_text,
+    asked_text,
+    asking_text,
+    edge_lines,
     ended_text,
     failure_text,
     files_text,
     filled_text,
     gaps_text,
+    resumed_text,
+    series_text,
     source_text,
     step_title,
+    waiting_text,
 )
 from chandlery.pipeline.events import (
+    AskDone,
+    AskStarted,
+    AskWaiting,
+    EdgeMoved,
     Event,
     FileDone,
     FilesDone,
@@ -31,7 +44,10 @@ from chandlery.pipeline.events import (
     GapsFound,
     JobEnded,
     JobStarted,
+    Noticed,
     Planned,
+    Resumed,
+    SeriesAsked,
     SeriesFilled,
     SourcesFound,
 )
@@ -51,8 +67,11 @@ class TerminalListener:
         self._console = console
         self._verbosity = verbosity
         self._clock = clock
-        self._bar: FileBar | SeriesBar | None = None
+        self._bar: FileBar | AskBar | SeriesBar | None = None
+        self._job: UUID | None = None
         self._in_step = 0
+        self._unanswered = 0
+        self._waited_for = ""
         self._conflicting = 0
         self._told: set[str] = set()
 
@@ -68,10 +87,23 @@ class TerminalListener:
         match event:
             case JobStarted():
                 self._job_started(event)
+            case Resumed():
+                self._say(resumed_text(self._job, event), style=HEAD)
+            case Noticed():
+                self._say(f"! {plain(event.text)}", style=WARN)
             case SourcesFound():
                 self._sources(event)
             case Planned():
                 self._planned(event)
+            case EdgeMoved():
+                self._edge_moved(event)
+            case JobEnded():
+                self._ended(event)
+            case _:
+                self._work(event)
+
+    def _work(self, event: WorkEvent) -> None:
+        match event:
             case FilesStarted():
                 self._files_started(event)
             case FileDone():
@@ -81,6 +113,14 @@ class TerminalListener:
             case GapsFound():
                 self._step(4, "Gaps")
                 self._say(f"  Found {gaps_text(event)}", style=WARN if event.gaps else GOOD)
+            case AskStarted():
+                self._ask_started(event)
+            case AskWaiting():
+                self._waiting(event)
+            case SeriesAsked():
+                self._series_asked(event)
+            case AskDone():
+                self._ask_done(event)
             case FillStarted():
                 self._fill_started(event)
             case SeriesFilled():
@@ -89,12 +129,11 @@ class TerminalListener:
                 self._stop_bar()
                 self._step(5, "Fill")
                 self._say(f"  ✓ {filled_text(event)}", style=GOOD)
-            case JobEnded():
-                self._ended(event)
             case _:
                 assert_never(event)
 
     def _job_started(self, event: JobStarted) -> None:
+        self._job = event.job_id
         names = listed(event.title.split(", "), MOST_NAMES)
         markets = f"Markets: {event.markets:,}"
         lines = [f"{names} Ingestion", f"Intervals: {widths(event.intervals)}", markets, f"Job: {event.job_id}"]
@@ -124,6 +163,8 @@ class TerminalListener:
         self._step(2, "Plan")
         for line in plan_lines(made, self._console.width - 2):
             self._say(f"  {line}" if line else "")
+        for ask in made.asks:
+            self._say(f"  ? {ask_text(ask)}", at=3)
         for derivation in made.derivations:
             self._say(f"  → {derivation_text(derivation)}", at=3)
         for part in made.open:
@@ -162,10 +203,58 @@ class TerminalListener:
                 style=WARN,
             )
 
+    def _ask_started(self, event: AskStarted) -> None:
+        self._step(5, "Fill")
+        if event.skipped:
+            self._say(f"  API skipped: {plain(event.skipped)}")
+            return
+        if not event.series:
+            return
+        text = asking_text(event)
+        self._say(f"  {text[:1].upper()}{text[1:]}")
+        if not isinstance(self._bar, AskBar):
+            self._start_bar(AskBar(self._console, self._clock))
+        if isinstance(self._bar, AskBar):
+            self._bar.expect(event.series, event.seconds)
+
+    def _waiting(self, event: AskWaiting) -> None:
+        """One line for as long as nothing goes on for the same reason."""
+        if event.why != self._waited_for:
+            self._waited_for = event.why
+            self._step(5, "Fill")
+            self._say(f"  ! {waiting_text(event)}", style=WARN)
+
+    def _series_asked(self, event: SeriesAsked) -> None:
+        if event.error:
+            self._unanswered += 1
+            self._told.add(event.error)
+            named = self._unanswered <= MOST_PROBLEMS
+            self._say(f"  ✗ {failure_text(series_text(event), event.error)}", at=0 if named else 2, style=BAD)
+        else:
+            self._waited_for = ""
+            self._say(f"  ✓ {answer_text(event)}", at=2)
+        if isinstance(self._bar, AskBar):
+            self._bar.advance(event.inserted, event.current)
+
+    def _ask_done(self, event: AskDone) -> None:
+        self._stop_bar()
+        self._step(5, "Fill")
+        if self._unanswered > MOST_PROBLEMS and self._verbosity < 2:
+            more = plural(self._unanswered - MOST_PROBLEMS, "more series", "more series")
+            self._say(f"  … and {more} without an answer (--verbosity 2 names each)", at=0, style=BAD)
+        mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
+        self._say(f"  {mark} {asked_text(event)}", style=style)
+
+    def _edge_moved(self, event: EdgeMoved) -> None:
+        self._stop_bar()
+        self._say("")
+        for line in edge_lines(event):
+            self._say(line)
+
     def _fill_started(self, event: FillStarted) -> None:
         self._step(5, "Fill")
         if event.skipped:
-            self._say(f"  Skipped: {plain(event.skipped)}")
+            self._say(f"  Derivation skipped: {plain(event.skipped)}")
             return
         if not isinstance(self._bar, SeriesBar):
             self._start_bar(SeriesBar(self._console, self._clock))
@@ -186,7 +275,7 @@ class TerminalListener:
                 self._say(f"  ✗ {failure_text(label, error)}", at=0, style=BAD)
         if event.status == "COMPLETED":
             self._step(6, "Report")
-            self._say(f"  {ended_text(event)}", style=WARN if event.files_failed else GOOD)
+            self._say(f"  {ended_text(event)}", style=WARN if event.failures else GOOD)
             self._say("")
         else:
             failed = event.status == "FAILED"
@@ -199,7 +288,7 @@ class TerminalListener:
             self._say("")
             self._say(step_title(number, name), style=HEAD)
 
-    def _start_bar(self, bar: FileBar | SeriesBar) -> None:
+    def _start_bar(self, bar: FileBar | AskBar | SeriesBar) -> None:
         self._stop_bar()
         if self._verbosity:
             self._bar = bar

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 from chandlery.candles.verdict import Life
@@ -60,6 +62,17 @@ class Market(models.Model):
     def pair(self) -> str:
         """BTC/USD; empty for an unclassified market."""
         return f"{self.base.ticker}/{self.quote.ticker}" if self.base and self.quote else ""
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the exchange lists it, by its newest list of markets that we have seen."""
+        return bool(self.status) and self.absent_since is None
+
+    def mark_absent(self, now: datetime) -> None:
+        """The exchange says that it does not know the market."""
+        if self.absent_since is None:
+            self.absent_since = now
+            self.save(update_fields=["absent_since"])
 
     @property
     def life(self) -> Life:

@@ -43,7 +43,7 @@ class IngestionJob(models.Model):
         default=0, help_text="Stored candles that a later answer of the API changed."
     )
     series_failed = models.PositiveIntegerField(default=0, help_text="Series that the API gave no answer for.")
-    requests_made = models.PositiveIntegerField(default=0, help_text="Requests to the exchange, repeated ones included.")
+    requests_made = models.PositiveIntegerField(default=0, help_text="Requests to the exchange, with repetitions.")
     csv_source_dir = models.TextField(blank=True, help_text="The sources, joined by the path separator.")
     api_backfill_enabled = models.BooleanField(default=True)
     auto_gap_fill = models.BooleanField(default=True)
@@ -57,3 +57,8 @@ class IngestionJob(models.Model):
 
     def __str__(self) -> str:
         return f"{str(self.job_id)[:8]} {self.tier or ','.join(self.markets)} {self.status}"
+
+    def count(self, **more: int) -> None:
+        """Add to these figures, in the database: `count(files_ingested=1)`."""
+        added = {name: models.F(name) + number for name, number in more.items()}
+        IngestionJob.objects.filter(pk=self.pk).update(**added)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -13,6 +14,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge, judge
+from chandlery.exchanges.kraken.window import asked_as
 from chandlery.models import GapRecord, GapStatus, Market
 from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.reporting.completeness import GapEntry, gap_entry
@@ -30,12 +32,28 @@ def status_of(entry: GapEntry) -> GapStatus:
     return GapStatus.UNFILLABLE if entry.overflow == entry.gap.candles else GapStatus.DETECTED
 
 
+def mark_attempted(rows: Iterable[GapRecord], asked: Mapping[Series, RangeSet], now: datetime) -> None:
+    """Gaps that are about to be asked for."""
+    attempted = [
+        row.pk
+        for row in rows
+        if row.status != GapStatus.ACCEPTED
+        and asked.get(Series(row.market.exchange, row.market.altname, Interval(row.interval_minutes)), RangeSet())
+        & RangeSet([row.range])
+    ]
+    GapRecord.objects.filter(pk__in=attempted).update(status=GapStatus.BACKFILLING, backfill_attempted_at=now)
+
+
 def record_gaps(
-    facts: Mapping[str, MarketFacts], wanted: Mapping[Series, TimeRange | None], now: datetime
+    facts: Mapping[str, MarketFacts],
+    wanted: Mapping[Series, TimeRange | None],
+    now: datetime,
+    unanswered: Mapping[Series, str] | None = None,
 ) -> list[GapRecord]:
     """Bring the records of the wanted series in line with what is open now; those of the wanted ranges.
 
-    Looked at are the wanted ranges and whatever stands on record as open beyond them.
+    Looked at are the wanted ranges and whatever stands on record as open beyond them. `unanswered` says of series that
+    were asked for in vain why that was.
     """
     recorded: dict[tuple[int, int], list[GapRecord]] = defaultdict(list)
     markets = [facts[series.market].market for series in wanted]
@@ -51,7 +69,8 @@ def record_gaps(
             rows = recorded[market.pk, int(series.interval)]
             looked_at = [row.range for row in rows] + ([within] if within else [])
             gaps = open_gaps(facts[series.market].series[series.interval], looked_at)
-            new, old = _reconcile(market, series.interval, rows, gaps, now)
+            why = (unanswered or {}).get(replace(series, interval=asked_as(series.interval)), "")
+            new, old = _reconcile(facts[series.market].market, series.interval, rows, gaps, now, why)
             fresh += new
             kept += [row for row in (*old, *new) if within is not None and row.range.overlaps(within)]
         GapRecord.objects.bulk_create(fresh)
@@ -59,7 +78,7 @@ def record_gaps(
 
 
 def _reconcile(
-    market: Market, interval: Interval, rows: list[GapRecord], gaps: list[Gap], now: datetime
+    market: Market, interval: Interval, rows: list[GapRecord], gaps: list[Gap], now: datetime, why: str
 ) -> tuple[list[GapRecord], list[GapRecord]]:
     """(new rows, not yet saved; those that stay, saved)."""
     outcome = reconcile([row.range for row in rows], gaps)
@@ -71,18 +90,18 @@ def _reconcile(
         rows[i].save(update_fields=["status", "filled_at", "missing_candles"])
     kept: list[GapRecord] = []
     for i, gap in outcome.kept.items():
-        if _described(rows[i], market, gap, now):
+        if _described(rows[i], market, gap, now, why):
             rows[i].save()
         kept.append(rows[i])
     fresh = [GapRecord(market=market, interval_minutes=int(interval), detected_at=now) for _ in outcome.new]
     for row, gap in zip(fresh, outcome.new, strict=True):
-        _described(row, market, gap, now)
+        _described(row, market, gap, now, why)
     return fresh, kept
 
 
-def _described(row: GapRecord, market: Market, gap: Gap, now: datetime) -> bool:
-    """Put down what is known of the gap at `now`; whether anything changed."""
-    entry = gap_entry(market.altname, gap, now)
+def _described(row: GapRecord, market: Market, gap: Gap, now: datetime, why: str) -> bool:
+    """Put down what is known of the gap at `now`, and `why` it could not be asked for; whether anything changed."""
+    entry = gap_entry(market.altname, gap, now, listed=market.is_listed)
     fields = {
         "gap_start": gap.range.start,
         "gap_end": gap.range.end,
@@ -92,8 +111,10 @@ def _described(row: GapRecord, market: Market, gap: Gap, now: datetime) -> bool:
         "overflow_candles": entry.overflow,
         "required_csv_file": entry.required_csv_file,
     }
+    in_window = entry.overflow < gap.candles
     if row.status != GapStatus.ACCEPTED:
-        fields["status"] = status_of(entry)
+        fields["status"] = GapStatus.FAILED if why and in_window else status_of(entry)
+        fields["error_message"] = why if in_window else ""
     changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
     for name, value in changed.items():
         setattr(row, name, value)

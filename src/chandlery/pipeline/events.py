@@ -51,8 +51,8 @@ class PlanLine:
     wanted: int
     known: int
     from_files: int
+    from_api: int
     derived: int
-    open_in_api_window: int
     open: int
 
 
@@ -61,6 +61,16 @@ class DerivationPlanned:
     market: str
     interval: Interval
     finer: Interval
+    slots: int
+    span: TimeRange
+
+
+@dataclass(frozen=True, slots=True)
+class AskPlanned:
+    """One request: `slots` of a series that the API's window still holds, within `span`."""
+
+    market: str
+    interval: Interval
     slots: int
     span: TimeRange
 
@@ -94,8 +104,13 @@ class Planned:
     open: tuple[OpenPlanned, ...]
     #: The dates files will serve, summed up: None where there are none.
     files_serve: TimeRange | None = None
-    #: The dates left to the API's window.
+    #: One request each; `ask_seconds` is what the exchange's rate limit makes of them.
+    asks: tuple[AskPlanned, ...] = ()
+    ask_seconds: float = 0.0
+    #: The dates the API will serve, summed up.
     api_serves: TimeRange | None = None
+    #: Files that an incremental run leaves to the next full one, although they hold what is open.
+    files_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +159,52 @@ class GapsFound:
 
 
 @dataclass(frozen=True, slots=True)
+class AskStarted:
+    """The API is asked for so many series, one request each; `seconds` as the rate limit has it. `skipped` says why
+    none is, where that is so.
+    """
+
+    series: int
+    seconds: float = 0.0
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskWaiting:
+    """Nothing goes on for `seconds`, and why: maintenance, a limit that was hit."""
+
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAsked:
+    """One series has its answer, or `error` says why not. `covered` is what was answered for."""
+
+    market: str
+    interval: Interval
+    covered: TimeRange | None = None
+    inserted: int = 0
+    #: Candles that were stored and have changed since.
+    revised: int = 0
+    error: str = ""
+    #: The series being asked for now.
+    current: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskDone:
+    """`requests` counts every attempt."""
+
+    series: int
+    failed: int
+    candles: int
+    revised: int
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class FillStarted:
     """Step 5 begins: so many series to derive. `skipped` says why nothing is filled, where that is so."""
 
@@ -168,8 +229,45 @@ class FillDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """A job goes on: what it was, and how far it had come. Told right after JobStarted."""
+
+    status: str
+    files_done: int
+    files_total: int
+    records: int
+    candles_fetched: int
+    candles_derived: int
+    #: When it stopped, or was last heard of.
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something to know that stops nothing: a clock that is off, a job whose process had died."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeMoved:
+    """An incremental run is through: from the last data point that was known, how far it came, and what is new.
+
+    `candles` are new ones by interval, those derived included; completeness is from 0 to 1, of the whole selection.
+    """
+
+    last_point: datetime | None
+    fetched: TimeRange | None
+    candles: tuple[tuple[Interval, int], ...]
+    revised: int
+    title: str
+    completeness_before: float
+    completeness_after: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobEnded:
-    """`status` is COMPLETED, FAILED or PAUSED."""
+    """`status` is COMPLETED, FAILED or PAUSED. `failures` are files and series, each with its line."""
 
     job_id: UUID
     status: str
@@ -181,14 +279,21 @@ class JobEnded:
 
 Event = (
     JobStarted
+    | Resumed
+    | Noticed
     | SourcesFound
     | Planned
     | FilesStarted
     | FileDone
     | FilesDone
     | GapsFound
+    | AskStarted
+    | AskWaiting
+    | SeriesAsked
+    | AskDone
     | FillStarted
     | SeriesFilled
     | FillDone
+    | EdgeMoved
     | JobEnded
 )

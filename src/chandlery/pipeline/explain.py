@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chandlery.candles.evidence import answered
@@ -10,15 +12,20 @@ from chandlery.candles.gap import Gap
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.exchanges.kraken.api.settings import ApiSettings
 from chandlery.exchanges.kraken.archive import ArchiveSource
-from chandlery.exchanges.kraken.window import ohlc_window
+from chandlery.exchanges.kraken.window import asked_as
 from chandlery.models import GapRecord, GapStatus, Market
 from chandlery.pipeline import events
 from chandlery.pipeline.discover import Found
+from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.pipeline.plan import ALL_TIME, Derivation, FileOnHand, Plan, Wanted
-from chandlery.pipeline.request import IngestRequest
+from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.reporting.completeness import gap_entry, remedy_for_nothing_known
+
+#: About what one answer takes on the way, in seconds (seen on the live endpoint).
+ANSWER_SECONDS = 0.3
 
 
 def sources_found(found: Found, markets: Sequence[Market], request: IngestRequest) -> events.SourcesFound:
@@ -49,47 +56,79 @@ def _source(source: ArchiveSource, names: set[str]) -> events.SourceFound:
 
 
 def planned(
-    made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts], now: datetime
+    made: Plan,
+    wanted: Mapping[Series, Wanted],
+    facts: Mapping[str, MarketFacts],
+    around: Surroundings,
+    *,
+    incremental: bool,
 ) -> events.Planned:
     """Step 2: who serves what."""
+    now = around.clock()
     intervals = sorted({series.interval for series in wanted})
-    api = RangeSet(part for series, left in made.open.items() for part in _inside_window(left, series.interval, now))
+    api = RangeSet(r for ask in made.asks for r in ask.ranges)
     return events.Planned(
         files=tuple(events.FilePlanned(file.member.label, file.member.size) for file in made.files),
         unchanged=len(made.unchanged),
-        lines=tuple(_line(interval, made, wanted, facts, now) for interval in intervals),
+        lines=tuple(_line(interval, made, wanted, facts) for interval in intervals),
         derivations=tuple(_derivation(d) for d in made.derivations if _is_dated(d)),
-        open=tuple(_open(made, wanted, now)),
+        open=tuple(_open(made, wanted, facts, now)),
         files_serve=_served(made.files, wanted),
+        asks=tuple(_asked(ask) for ask in made.asks),
+        ask_seconds=ask_seconds(made.asks, around.api),
         api_serves=api.span,
+        files_left=made.files_left if incremental else 0,
     )
 
 
+def ask_seconds(asks: Sequence[Ask], api: ApiSettings) -> float:
+    """How long the requests will take about: those of one market follow each other at the rate allowed."""
+    if not asks:
+        return 0.0
+    most = max(Counter(ask.series.market for ask in asks).values())
+    side_by_side = len(asks) * ANSWER_SECONDS / api.connections
+    return max(side_by_side, (most - 1) / api.rate if api.rate else 0.0, ANSWER_SECONDS)
+
+
+def clocks_apart(ahead: timedelta) -> str:
+    """A warning: what counts as closed depends on the time of day."""
+    seconds = abs(ahead.total_seconds())
+    side = "ahead of" if ahead > timedelta(0) else "behind"
+    return (
+        f"the clock of this machine is {seconds:,.0f} s {side} Kraken's; set it right: it says which candles are closed"
+    )
+
+
+def _asked(ask: Ask) -> events.AskPlanned:
+    span = ask.ranges.span
+    assert span is not None, "a request is for some slots"
+    interval = ask.series.interval
+    return events.AskPlanned(ask.series.market, interval, ask.ranges.slots(interval), span)
+
+
 def _line(
-    interval: Interval, made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts], now: datetime
+    interval: Interval, made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts]
 ) -> events.PlanLine:
     asked = known = left = api = 0
+    requests = {ask.series: ask.ranges for ask in made.asks}
     derived = sum(d.ranges.slots(interval) for d in made.derivations if d.series.interval == interval and _is_dated(d))
     for series, want in wanted.items():
         if series.interval != interval or want.range is None:
             continue
         listed = want.life.listed(want.range, interval)
         asked += listed.slots(interval)
-        known += (answered(facts[series.market].series[interval].coverage) & listed).slots(interval)
+        answers = answered(facts[series.market].series[interval].coverage) & listed
+        known += answers.slots(interval)
         left += made.open[series].slots(interval)
-        api += sum(part.slots(interval) for part in _inside_window(made.open[series], interval, now))
-    return events.PlanLine(interval, asked, known, asked - known - derived - left, derived, api, left - api)
+        # Slots that are asked for again are known.
+        api += ((requests.get(series, RangeSet()) & listed) - answers).slots(interval)
+    return events.PlanLine(interval, asked, known, asked - known - derived - left - api, api, derived, left)
 
 
 def _is_dated(made: Derivation) -> bool:
     """False where nobody knows yet how far the finer files reach."""
     span = made.ranges.span
     return span is not None and span.start != ALL_TIME.start and span.end != ALL_TIME.end
-
-
-def _inside_window(left: RangeSet, interval: Interval, now: datetime) -> list[TimeRange]:
-    window = ohlc_window(interval, now)
-    return list(left & RangeSet([window])) if window else []
 
 
 def _served(files: Iterable[FileOnHand], wanted: Mapping[Series, Wanted]) -> TimeRange | None:
@@ -111,35 +150,43 @@ def _derivation(made: Derivation) -> events.DerivationPlanned:
     )
 
 
-def _open(made: Plan, wanted: Mapping[Series, Wanted], now: datetime) -> Iterable[events.OpenPlanned]:
+def _open(
+    made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts], now: datetime
+) -> Iterable[events.OpenPlanned]:
     served = {file.series for file in (*made.files, *made.unchanged)} | {d.series for d in made.derivations}
+    asked = {ask.series for ask in made.asks}
     for series, left in made.open.items():
-        if wanted[series].range is None and series not in served:
+        source = replace(series, interval=asked_as(series.interval))
+        if wanted[series].range is None and series not in served and source not in asked:
             why = remedy_for_nothing_known(series.market, series.interval).action
             yield events.OpenPlanned(series.market, series.interval, None, 0, f"no file and no candle of it; {why}")
         for part in left:
-            entry = gap_entry(series.market, Gap(series.interval, part), now)
+            listed = facts[series.market].market.is_listed
+            entry = gap_entry(series.market, Gap(series.interval, part), now, listed=listed)
             yield events.OpenPlanned(series.market, series.interval, part, entry.gap.candles, entry.remedy.action)
 
 
-def gaps_found(rows: Sequence[GapRecord], derivations: Sequence[Derivation]) -> events.GapsFound:
-    """Step 4: what is open before filling."""
+def gaps_found(rows: Sequence[GapRecord], derivations: Sequence[Derivation], asks: Sequence[Ask]) -> events.GapsFound:
+    """Step 4: what is open before filling. Of what a request will answer, nothing is left to fetch."""
     closing: dict[tuple[str, int], RangeSet] = {}
     for made in derivations:
         key = (made.series.market, int(made.series.interval))
         closing[key] = closing.get(key, RangeSet()) | made.ranges
-    derivable = 0
+    asked = {(ask.series.market, int(ask.series.interval)): ask.ranges for ask in asks}
+    derivable = fillable = 0
     left: list[GapRecord] = []
     for row in rows:
-        if closing.get((row.market.altname, row.interval_minutes), RangeSet()).covers(row.range):
+        key = (row.market.altname, row.interval_minutes)
+        if closing.get(key, RangeSet()).covers(row.range):
             derivable += 1
+        elif (closing.get(key, RangeSet()) | asked.get(key, RangeSet())).covers(row.range):
+            fillable += 1
         elif row.status != GapStatus.ACCEPTED:
             left.append(row)
-    fillable = sum(row.is_api_fillable for row in left)
     return events.GapsFound(
         gaps=len(rows),
         candles=sum(row.missing_candles for row in rows),
         derivable=derivable,
         api_fillable=fillable,
-        require_csv=len(left) - fillable,
+        require_csv=len(left),
     )

@@ -15,7 +15,7 @@ from chandlery.candles.start import earliest_slot
 from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Knowledge
 from chandlery.models import DataCoverageRange, Market, TradedDays
-from chandlery.stores.base import CandleStore
+from chandlery.stores.base import CandleStore, DayCounts
 
 DAY = timedelta(days=1)
 
@@ -56,6 +56,12 @@ class StoredSlots:
         for edge in (TimeRange.maybe(start, first), TimeRange.maybe(last, end)):
             total += self._cut(edge) if edge else 0
         return total
+
+    def agrees(self, counted: DayCounts) -> bool:
+        """Whether state counts the same for these days as the store did just now."""
+        offset = (counted.first_day - self.first_day.date()).days
+        known = self.days[max(0, offset) : max(0, offset + len(counted.counts))]
+        return offset >= 0 and np.array_equal(known, counted.counts)
 
     def opens(self, within: TimeRange) -> Sequence[datetime]:
         part = within.intersection(self.span) if self.span else None

@@ -1,4 +1,6 @@
-"""Plan: which files to read and what to derive, so that the wanted slots get an answer. Pure: values in, values out.
+"""Plan: which files to read, what to ask the exchange and what to derive, so that the wanted slots get an answer.
+
+Pure: values in, values out.
 
 Resuming a job, running it again and running it later are the same thing: plan again with what is now known.
 """
@@ -18,6 +20,7 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
 from chandlery.exchanges.kraken.archive import Member
 from chandlery.exchanges.kraken.archive_claims import Period
+from chandlery.pipeline.edge import Ask, Edge
 
 #: All of time, as far as candles go: what a file may hold whose span is not known before it is read.
 ALL_TIME = TimeRange(datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -68,12 +71,17 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`files` are to be read, largest first; `unchanged` need no reading; `open` is what nothing planned answers."""
+    """`files` are to be read, largest first; `unchanged` need no reading; `open` is what nothing planned answers.
+
+    `files_left` counts unread files of wanted series that hold nothing of the wanted ranges.
+    """
 
     files: tuple[FileOnHand, ...]
     unchanged: tuple[FileOnHand, ...]
+    asks: tuple[Ask, ...]
     derivations: tuple[Derivation, ...]
     open: Mapping[Series, RangeSet]
+    files_left: int = 0
 
 
 def plan(
@@ -83,18 +91,23 @@ def plan(
     *,
     derive: bool = True,
     done: Collection[str] = (),
+    edge: Edge | None = None,
 ) -> Plan:
-    """What to read and to derive. `coverage` holds every interval of the wanted markets. `done` are signatures of files
-    that were read in this run already: what came of them is in `coverage`, nothing more is to be expected of them.
+    """What to read, to ask and to derive. `coverage` holds every interval of the wanted markets. `done` are signatures
+    of files that were read in this run already: what came of them is in `coverage`, nothing more is to be expected of
+    them. Without an `edge` nobody is asked.
     """
     on_hand: dict[Series, list[FileOnHand]] = defaultdict(list)
     for file in files:
         if file.member.signature not in done:
             on_hand[file.series].append(file)
     chosen: dict[str, FileOnHand] = {}
+    asks: dict[Series, Ask] = {}
     derivations: list[Derivation] = []
     open_ranges: dict[Series, RangeSet] = {}
     underived = {series: direct(known) for series, known in coverage.items()}
+    #: With the answers of what is asked: finer series come first.
+    expected = dict(coverage)
     for series, want in sorted(wanted.items()):
         own = relevant(on_hand[series], want.range)
         _choose(chosen, own)
@@ -104,20 +117,37 @@ def plan(
             # Files are chosen as if nothing had been derived yet: a later release corrects what that was made from.
             for foreseen in _derivations(series, want, underived, own, on_hand):
                 _choose(chosen, relevant(on_hand[foreseen.source], foreseen.ranges.span))
-            made = list(_derivations(series, want, coverage, own, on_hand))
+            made = list(_derivations(series, want, expected, own, on_hand))
         elif derive and not own:
             made = list(islice(_foretold(series, on_hand), 1))
+        ask = _ask(series, want, expected, own, made, edge, wanted.keys()) if edge is not None else None
+        if ask is not None and edge is not None:
+            asks[ask.series] = ask
+            expected[ask.series] = edge.answered(expected.get(ask.series, {}), ask.series.interval)
+            if ask.series == series:
+                made = list(_without(made, ask.ranges))
+            elif derive and want.range is not None:
+                made = list(_derivations(series, want, expected, own, on_hand))
         for derivation in made:
             _choose(chosen, relevant(on_hand[derivation.source], derivation.ranges.span))
         derivations += made
         answers = RangeSet(r for derivation in made for r in derivation.ranges)
+        if ask is not None and ask.series == series:
+            answers = answers | ask.ranges
         open_ranges[series] = _open(series, want, coverage, own) - answers
     unread = [file for file in chosen.values() if not file.unchanged]
     return Plan(
         files=tuple(sorted(unread, key=lambda f: (-f.member.size, f.member.label))),
         unchanged=tuple(f for f in chosen.values() if f.unchanged),
+        asks=tuple(asks.values()),
         derivations=tuple(derivations),
         open=open_ranges,
+        files_left=sum(
+            not file.unchanged and signature not in chosen
+            for series in wanted
+            for file in on_hand[series]
+            for signature in (file.member.signature,)
+        ),
     )
 
 
@@ -197,6 +227,45 @@ def _of_earlier_times(
             if is_earlier and (interval == series.interval or not found.covers(file.expected)):
                 found = found | RangeSet([file.expected])
                 yield file
+
+
+def _ask(
+    series: Series,
+    want: Wanted,
+    coverage: Mapping[Series, Coverage],
+    own: Sequence[FileOnHand],
+    made: Sequence[Derivation],
+    edge: Edge,
+    kept: Collection[Series],
+) -> Ask | None:
+    """The request for what neither files nor finer series settle of the wanted slots in the API's window.
+
+    What can be derived costs no request. But where one is due anyway, its answer serves every open slot of the window.
+    """
+    window = edge.window(series)
+    if window is None:
+        return None
+    if want.range is None:
+        # Files, its own or finer ones, will tell where it begins.
+        return None if own or made else Ask(edge.source(series), RangeSet([window]))
+    due = _open(series, want, coverage, own, settled) & RangeSet([window])
+    derived = RangeSet(r for derivation in made for r in derivation.ranges)
+    # What is answered provisionally waits for finer slots that are not settled yet either, but kept current.
+    waiting = answered(coverage.get(series, {})) & due
+    for finer in series.interval.finer() if waiting else ():
+        source = replace(series, interval=finer)
+        if source in kept:
+            known = answered(coverage.get(source, {})).aligned_inwards(series.interval)
+            derived = derived | (waiting & known)
+    return Ask(edge.source(series), due) if due - derived else None
+
+
+def _without(made: Iterable[Derivation], ranges: RangeSet) -> Iterator[Derivation]:
+    """What is left to derive outside of `ranges`."""
+    for derivation in made:
+        parts = tuple((left, kind) for part, kind in derivation.parts if (left := part - ranges))
+        if parts:
+            yield replace(derivation, parts=parts)
 
 
 def _foretold(series: Series, on_hand: Mapping[Series, Sequence[FileOnHand]]) -> Iterator[Derivation]:

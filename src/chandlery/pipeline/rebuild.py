@@ -80,7 +80,10 @@ def index_store(surroundings: Surroundings, tiers: TierTable) -> Counted:
 
 
 def refill_requests(series: Iterable[Series], sources: tuple[Path, ...], workers: int) -> Iterator[IngestRequest]:
-    """Runs that read the files of these series anew and derive what was derived: one for each set of intervals."""
+    """Runs that read the files of these series anew and derive what was derived: one for each set of intervals.
+
+    Nobody is asked: what the API once said of quiet slots is open until the next run asks for what it still tells.
+    """
     intervals: dict[str, set[Interval]] = defaultdict(set)
     for one in series:
         intervals[one.market].add(one.interval)
@@ -89,4 +92,4 @@ def refill_requests(series: Iterable[Series], sources: tuple[Path, ...], workers
         groups[tuple(sorted(widths))].append(market)
     for group, markets in sorted(groups.items()):
         selection = Selection(intervals=group, markets=tuple(sorted(markets)))
-        yield IngestRequest(selection, sources, workers=workers)
+        yield IngestRequest(selection, sources, api_backfill=False, workers=workers)

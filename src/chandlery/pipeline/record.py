@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from chandlery.candles.evidence import Evidence
+from chandlery.candles.evidence import Evidence, extended
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -24,9 +24,10 @@ from chandlery.models import (
     Market,
     TradedDays,
 )
+from chandlery.pipeline.ask import Asked
 from chandlery.pipeline.fill import DeriveResult
 from chandlery.pipeline.ingest import IngestResult
-from chandlery.pipeline.knowledge import StoredSlots, series_of
+from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, series_of
 from chandlery.stores.base import CandleStore, DayCounts, Written
 
 
@@ -164,6 +165,23 @@ def record_derived(result: DeriveResult, job: IngestionJob, market: Market, stor
         interval = result.task.derivation.series.interval
         record_answers(market, interval, result.answers, result.written, store, now, result.first, result.last)
         IngestionJob.objects.filter(pk=job.pk).update(candles_derived=F("candles_derived") + result.candles)
+
+
+def record_asked(result: Asked, job: IngestionJob, facts: MarketFacts, store: CandleStore, now: datetime) -> None:
+    """An answer of the API: its candles, what it covers and the job's progress, together. Nothing new: nothing done."""
+    interval, written = result.ask.series.interval, result.stored.written
+    known = facts.series[interval]
+    coverage = known.coverage
+    for kind, ranges in result.answers.items():
+        coverage = extended(coverage, kind, ranges)
+    told = isinstance(known.traded, StoredSlots) and all(known.traded.agrees(days) for days in written.days)
+    if coverage == known.coverage and told:
+        return
+    with transaction.atomic():
+        if result.stored.changed is not None:
+            _outdate_derived(facts.market, interval, result.stored.changed, store, now)
+        record_answers(facts.market, interval, result.answers, written, store, now, result.first, result.last)
+        job.count(candles_fetched=written.inserted, candles_revised=written.replaced)
 
 
 def record_problems(sources: Iterable[ArchiveSource], job: IngestionJob, now: datetime) -> list[tuple[str, str]]:

@@ -68,11 +68,12 @@ def _entry(
     rows = statuses.get((market.pk, int(interval)), [])
     gaps: list[GapEntry] = []
     for gap in gaps_of(judged, interval):
-        entry = gap_entry(market.altname, gap, now)
+        entry = gap_entry(market.altname, gap, now, listed=market.is_listed)
         # The record may reach further than what is asked for, and be open there for another reason.
         row = next((row for row in rows if row.range.overlaps(gap.range)), None)
         acted_on = row is not None and row.status not in (GapStatus.DETECTED, GapStatus.UNFILLABLE)
-        gaps.append(replace(entry, status=row.status if row and acted_on else status_of(entry)))
+        status = row.status if row and acted_on else status_of(entry)
+        gaps.append(replace(entry, status=status, error=row.error_message if row and acted_on else ""))
     return SeriesEntry(
         market.altname,
         market.pair,

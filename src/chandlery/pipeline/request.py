@@ -1,12 +1,13 @@
 """What a user asks for, as values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
+from chandlery.exchanges.kraken.api.settings import ApiSettings
 
 Clock = Callable[[], datetime]
 
@@ -52,13 +53,19 @@ class IngestRequest:
     stop_on_error: bool = False
     api_backfill: bool = True
     auto_gap_fill: bool = True
+    incremental: bool = False
     workers: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a run stands in: the store, the folder that relative paths start from, and the clock."""
+    """What a run stands in: the store, the folder that relative paths start from, the clock, and how the exchange is
+    asked.
+    """
 
     store_url: str
     home: Path
     clock: Clock
+    #: The time of day by which leases are held, whatever `clock` says: other hosts compare it with theirs.
+    time_of_day: Clock = lambda: datetime.now(UTC)
+    api: ApiSettings = field(default_factory=ApiSettings)

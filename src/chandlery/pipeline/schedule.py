@@ -13,6 +13,8 @@ from chandlery.candles.series import Series
 from chandlery.models import FileIngestionRecord, FileStatus
 from chandlery.pipeline.plan import FileOnHand
 
+MEANWHILE_SECONDS = 5.0
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -29,6 +31,8 @@ class Schedule(Generic[Task, Result]):
     work: Callable[[Task], Result]
     key: Callable[[Task], Hashable]
     width: int
+    #: Called now and then while results are waited for.
+    meanwhile: Callable[[], None] = lambda: None
     _running: dict[Future[Result], Task] = field(default_factory=dict)
     _taken: list[Task] = field(default_factory=list)
 
@@ -43,7 +47,8 @@ class Schedule(Generic[Task, Result]):
             if should_stop():
                 waiting.clear()
             self._begin(waiting)
-            finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
+            finished, _ = wait(self._running, timeout=MEANWHILE_SECONDS, return_when=FIRST_COMPLETED)
+            self.meanwhile()
             done = [(self._running.pop(future), future.result()) for future in finished]
             self._taken = [task for task, _ in done]
             self._begin(waiting)

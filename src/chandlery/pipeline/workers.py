@@ -11,7 +11,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.forkserver import ensure_running
 
 #: Imported once in the fork server, so that a worker starts in milliseconds and shares its memory.
-PRELOADED = ["chandlery.pipeline.ingest", "chandlery.pipeline.fill"]
+PRELOADED = ["chandlery.pipeline.ingest", "chandlery.pipeline.fill", "chandlery.pipeline.answers"]
 
 
 def start_fork_server() -> None:

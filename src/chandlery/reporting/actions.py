@@ -4,13 +4,13 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from chandlery.exchanges.kraken.window import quarters_of
 from chandlery.reporting.completeness import CompletenessReport
-from chandlery.reporting.unfillable import Needed, due_text, needed_files
+from chandlery.reporting.unfillable import Needed, needed_files
 from chandlery.reporting.wording import plain, plural, wrapped
 
 MOST_FILES = 10
 MOST_ARCHIVES = 6
+_FORBIDS = frozenset({"--no-api-backfill", "--no-auto-gap-fill"})
 DONE = "Nothing to do: every expected slot has an answer."
 NOTHING_ASKED = "Nothing to do: no market matches the selection."
 
@@ -20,31 +20,43 @@ def recommended_actions(report: CompletenessReport, rerun: str, columns: int, *,
     if report.complete or not report.series:
         return ["Recommended Actions:", "", DONE if report.series else NOTHING_ASKED]
     files = needed_files(report)
-    steps = [step for step in (_api_window(report), _downloads(report, files)) if step]
-    if steps and rerun:
-        command = _broken(rerun, columns - 3) if break_commands else [rerun]
-        steps.append(["Re-run ingestion after CSV download:", *(f"   {line}" for line in command)])
+    steps = []
+    if first := _to_ask(report):
+        steps.append(
+            [first + (":" if rerun else "."), *_command(asking(rerun), columns, break_commands=break_commands)]
+        )
+    if downloads := _downloads(report, files):
+        steps.append(downloads)
+        if rerun:
+            again = _command(rerun, columns, break_commands=break_commands)
+            steps.append(["Re-run ingestion after CSV download:", *again])
     lines = ["Recommended Actions:", ""]
     for number, (first, *others) in enumerate(steps, 1):
         lines += [*wrapped(f"{number}. {first}", columns, "   "), *others]
     return lines
 
 
-def _api_window(report: CompletenessReport) -> list[str]:
-    gaps = [gap.gap.range for entry in report.series for gap in entry.gaps if gap.api_fillable]
-    if not gaps:
-        return []
-    verb, they = ("lies", "it closes") if len(gaps) == 1 else ("lie", "they close")
-    where = "inside Kraken's API window; this version reads archives only"
-    lines = [f"{plural(len(gaps), 'gap')} {verb} {where}: {they} when the quarter's archive is ingested."]
-    counts = sorted(Counter(quarter for gap in gaps for quarter in quarters_of(gap)).items())
-    for quarter, number in counts[:MOST_ARCHIVES]:
-        due = due_text(quarter, report.now)
-        lines.append(f"   • {quarter.archive}: {plural(number, 'gap')}")
-        lines += [f"     {due}"] if due else []
-    if len(counts) > MOST_ARCHIVES:
-        lines.append(f"   … and {plural(len(counts) - MOST_ARCHIVES, 'more archive')}, up to {counts[-1][0].archive}")
-    return lines
+def asking(rerun: str) -> str:
+    """The command without the options that forbid it to ask the API."""
+    try:
+        words = shlex.split(rerun)
+    except ValueError:
+        return rerun
+    return rerun if _FORBIDS.isdisjoint(words) else shlex.join(word for word in words if word not in _FORBIDS)
+
+
+def _to_ask(report: CompletenessReport) -> str:
+    """What the API still answers for; empty where there is nothing."""
+    gaps = [gap for entry in report.series for gap in entry.gaps]
+    inside, across = sum(gap.api_fillable for gap in gaps), sum(gap.partly_fillable for gap in gaps)
+    parts = [plural(inside, "gap")] if inside else []
+    parts += [f"the newest part of {plural(across, 'gap' if not inside else 'more gap')}"] if across else []
+    return f"Run ingestion: Kraken's API still answers for {' and '.join(parts)}" if parts else ""
+
+
+def _command(command: str, columns: int, *, break_commands: bool) -> list[str]:
+    lines = _broken(command, columns - 3) if break_commands else [command]
+    return [f"   {line}" for line in lines if line]
 
 
 def _downloads(report: CompletenessReport, files: Sequence[Needed]) -> list[str]:

@@ -1,6 +1,11 @@
 """Completeness as one JSON object: times ISO 8601 with Z, ranges half-open, shares from 0 to 1."""
 
+from dataclasses import fields, is_dataclass
 from datetime import datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
 
 from chandlery.reporting.completeness import CompletenessReport, GapEntry, SeriesEntry, mean_completeness
 
@@ -52,6 +57,21 @@ def instant(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
+def as_plain(value: Any) -> Any:
+    """Any value of ours as `json.dumps` takes it: dataclasses as objects, intervals as minutes, times with Z."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {held.name: as_plain(getattr(value, held.name)) for held in fields(value)}
+    if isinstance(value, dict):
+        return {str(as_plain(key)): as_plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(held) for held in value]
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, PurePath | UUID) else value
+
+
 def _gap(entry: GapEntry) -> JsonObject:
     return {
         "start": instant(entry.gap.range.start),
@@ -63,6 +83,7 @@ def _gap(entry: GapEntry) -> JsonObject:
         "action": entry.remedy.action,
         "required_csv_file": entry.required_csv_file,
         "status": str(entry.status),
+        "error": entry.error or None,
     }
 
 

@@ -1,14 +1,10 @@
 """The markets that are not complete: what is open, and what would close it."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from heapq import nlargest
 
 from chandlery.candles.gap import Reason
-from chandlery.candles.timerange import TimeRange
-from chandlery.exchanges.kraken.window import quarters_of
 from chandlery.reporting.completeness import CompletenessReport, GapEntry, SeriesEntry
-from chandlery.reporting.unfillable import due_text
 from chandlery.reporting.wording import floored, plain, plural, span, width_of, wrapped
 
 MOST_MARKETS = 25
@@ -34,10 +30,7 @@ def requiring_attention(report: CompletenessReport, columns: int) -> list[str]:
     for number, (market, entries) in enumerate(markets, 1):
         lines += ["", f"{number}. {plain(market)} ({plain(entries[0].pair) or 'unclassified'})"]
         lines += [
-            line
-            for entry in entries
-            for text in _series(entry, most_gaps, report.now)
-            for line in wrapped(text, columns, " " * 5)
+            line for entry in entries for text in _series(entry, most_gaps) for line in wrapped(text, columns, " " * 5)
         ]
     if len(by_market) > len(markets):
         text = f"… and {plural(len(by_market) - len(markets), 'more market')}, with less open ({_ALL_LISTED})"
@@ -50,7 +43,7 @@ def _minutes_open(entries: Sequence[SeriesEntry]) -> int:
     return sum((entry.tally.missing + entry.tally.suspect) * int(entry.interval) for entry in entries)
 
 
-def _series(entry: SeriesEntry, most_gaps: int, now: datetime) -> Iterator[str]:
+def _series(entry: SeriesEntry, most_gaps: int) -> Iterator[str]:
     if entry.range is None:
         yield f"   {width_of(entry.interval)}: nothing stored, first trade unknown"
         if entry.remedy:
@@ -61,12 +54,12 @@ def _series(entry: SeriesEntry, most_gaps: int, now: datetime) -> Iterator[str]:
     yield f"   {width_of(entry.interval)}: {complete} complete (density {density})"
     largest = nlargest(most_gaps, entry.gaps, key=lambda gap: gap.gap.candles)
     for gap in sorted(largest, key=lambda gap: gap.gap.range):
-        yield from _gap(gap, now)
+        yield from _gap(gap)
     if len(entry.gaps) > most_gaps:
         yield f"   … and {plural(len(entry.gaps) - most_gaps, 'more gap')}, none larger ({_ALL_LISTED})"
 
 
-def _gap(entry: GapEntry, now: datetime) -> Iterator[str]:
+def _gap(entry: GapEntry) -> Iterator[str]:
     gap = entry.gap
     notes = [plural(gap.candles, "candle")]
     if gap.reason is Reason.SUSPECT:
@@ -75,24 +68,16 @@ def _gap(entry: GapEntry, now: datetime) -> Iterator[str]:
         notes.append("accepted")
     yield f"   Gap: {span(gap.range)} ({', '.join(notes)})"
     yield f"   → API Fillable: {_fillable(entry)}"
-    action = _sentence(entry.remedy.action)
-    yield f"   → Action: {action}" + (f"; {_archives(gap.range, now)}" if entry.api_fillable else "")
+    if entry.status == "FAILED":
+        yield f"   → Asked without success: {plain(entry.error) or 'the API gave no answer'}"
+    yield f"   → Action: {_sentence(entry.remedy.action)}"
 
 
 def _fillable(entry: GapEntry) -> str:
     if entry.api_fillable:
         return "Yes"
     candles = entry.gap.candles
-    return f"Partly ({candles - entry.overflow:,} of {plural(candles, 'candle')})" if entry.overflow < candles else "No"
-
-
-def _archives(within: TimeRange, now: datetime) -> str:
-    """What closes a gap that the API could close, for whoever has archives only."""
-    first, *others = quarters_of(within)
-    last = others[-1] if others else first
-    due = due_text(last, now)
-    archives = f"the archives of {first} to {last} close it" if others else f"{first.archive} closes it"
-    return archives + (f" ({due})" if due else "")
+    return f"Partly ({candles - entry.overflow:,} of {plural(candles, 'candle')})" if entry.partly_fillable else "No"
 
 
 def _sentence(text: str) -> str:

@@ -1,18 +1,29 @@
 """Completeness as data: what every rendering and the JSON answer are made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chandlery.candles.gap import Gap, split_at_window
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Tally
-from chandlery.exchanges.kraken.window import PUBLISHED_AFTER, Quarter, ohlc_window, quarters_of
+from chandlery.exchanges.kraken.window import (
+    PUBLISHED_AFTER,
+    WINDOW_SLOTS,
+    Quarter,
+    asked_as,
+    ohlc_window,
+    quarters_of,
+)
 
 #: A gap over more quarters than this is better fetched from the complete set than quarter by quarter.
 MANY_QUARTERS = 4
 COMPLETE_SET = "Kraken_OHLCVT.zip"
+#: What the API closes, by the command that asks it.
+ASK = "run ingest_kraken_unified: Kraken's API still answers for it"
+#: Why a slot inside the API's window is not asked for.
+NOT_LISTED = "the API is not asked, for Kraken does not list the market (sync_markets looks again)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +37,22 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class GapEntry:
-    """One gap as reported: `api_fillable` = wholly inside the API's window, `overflow` = its slots outside."""
+    """One gap as reported: `api_fillable` = wholly inside the API's window, `overflow` = its slots outside.
+
+    `error`: why the last attempt to close it, if any, did not.
+    """
 
     gap: Gap
     api_fillable: bool
     overflow: int
     remedy: Remedy
     status: str = "DETECTED"
+    error: str = ""
+
+    @property
+    def partly_fillable(self) -> bool:
+        """The gap lies across the edge of the API's window."""
+        return 0 < self.overflow < self.gap.candles
 
     @property
     def required_csv_file(self) -> str:
@@ -120,19 +140,31 @@ def mean_completeness(series: Sequence[SeriesEntry]) -> float:
     return sum(s.completeness for s in series) / len(series) if series else 0.0
 
 
-def gap_entry(market: str, gap: Gap, now: datetime, status: str = "DETECTED") -> GapEntry:
-    """What can be said of a gap at `now`: the API window is split off, the rest needs files."""
-    inside, outside = split_at_window(gap.range, ohlc_window(gap.interval, now))
+def gap_entry(
+    market: str, gap: Gap, now: datetime, status: str = "DETECTED", error: str = "", *, listed: bool = True
+) -> GapEntry:
+    """What can be said of a gap at `now`: the API window is split off, the rest needs files. Of a market
+    that is not `listed` the API is not asked.
+    """
+    window = ohlc_window(gap.interval, now)
+    inside, outside = split_at_window(gap.range, window if listed else None)
     overflow = outside.slots(gap.interval) if outside else 0
-    return GapEntry(gap, outside is None, overflow, remedy_for(market, gap.interval, inside, outside, now), status)
+    remedy = remedy_for(market, gap.interval, inside, outside, now)
+    if not listed and gap.range.overlaps(window):
+        remedy = replace(remedy, action=f"{remedy.action}; {NOT_LISTED}")
+    return GapEntry(gap, outside is None, overflow, remedy, status, error)
 
 
 def remedy_for(
-    market: str, interval: Interval, inside: TimeRange | None, outside: TimeRange | None, now: datetime
+    market: str,
+    interval: Interval,
+    inside: TimeRange | None,
+    outside: TimeRange | None,
+    now: datetime,
 ) -> Remedy:
     """The cheapest way to close what lies inside the API's window and what lies outside."""
     if outside is None:
-        return Remedy("inside Kraken's API window" if inside else "nothing to do")
+        return Remedy(ASK if inside else "nothing to do")
     quarters = quarters_of(outside)
     if len(quarters) > MANY_QUARTERS:
         files: tuple[str, ...] = (f"{market}_{int(interval)}.csv",)
@@ -140,10 +172,21 @@ def remedy_for(
     else:
         files = tuple(f"{market}_{int(interval)}_{quarter}.csv" for quarter in quarters)
         archives = tuple(quarter.archive for quarter in quarters)
-    action = f"download {market}_{int(interval)}.csv in {_listed(archives)}" + _not_yet(quarters[-1], now)
+    not_yet = _not_yet(quarters[-1], now)
+    action = f"download {market}_{int(interval)}.csv in {_listed(archives)}{not_yet}"
+    if inside is not None or not_yet:
+        action += f"; {_reach(interval, now)}"
     if inside is not None:
-        action += f"; the API answers {inside.start:%Y-%m-%d %H:%M} onwards"
+        action += ", and answers from there on: run ingest_kraken_unified"
     return Remedy(action, files, archives)
+
+
+def _reach(interval: Interval, now: datetime) -> str:
+    """How far back the API tells of an interval, and why no further."""
+    asked = asked_as(interval)
+    of_width = f" of {int(asked)}min" if asked != interval else ""
+    start = ohlc_window(interval, now).start
+    return f"the API reaches back {WINDOW_SLOTS} candles{of_width}, to {start:%Y-%m-%d %H:%M} UTC"
 
 
 def remedy_for_nothing_known(market: str, interval: Interval) -> Remedy:

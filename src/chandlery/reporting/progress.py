@@ -1,6 +1,7 @@
 """How far work has come, as a value, and how that is written: share, rate, time left."""
 
 from dataclasses import dataclass
+from math import ceil
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,16 @@ def duration(seconds: float | None) -> str:
         return "-:--"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def about(seconds: float) -> str:
+    """An estimate, rounded up: about 20 seconds, about 3 minutes, about 2 hours 10 minutes."""
+    if seconds <= 10:
+        return "a few seconds"
+    if seconds <= 50:
+        return f"about {ceil(seconds / 10) * 10} seconds"
+    hours, minutes = divmod(ceil(seconds / 60), 60)
+    if hours:
+        minutes = minutes // 10 * 10
+    parts = [f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in ((hours, "hour"), (minutes, "minute")) if n]
+    return f"about {' '.join(parts)}"

@@ -43,8 +43,8 @@ VERDICTS: dict[Verdict, tuple[str, str, str]] = {
     ),
     Verdict.QUIET_CLAIMED: (
         "Quiet, claimed",
-        "covered by an archive, no row",
-        "an archive covers the slot and has no row for it",
+        "a source answered, no trade",
+        "an archive or the API answered for the slot and tells of no trade",
     ),
     Verdict.SUSPECT: (
         "Suspect",

@@ -7,13 +7,19 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from rich.table import Table
 
-from chandlery.management.base import ChandleryCommand, as_text
+from chandlery.management.base import ChandleryCommand, as_text, clock
 from chandlery.models import IngestionJob
+from chandlery.pipeline.lease import settle_dead
 from chandlery.reporting.as_json import instant
+from chandlery.reporting.progress import compact
+from chandlery.reporting.wording import listed
 
 
 class Command(ChandleryCommand):
-    help = "List the ingestion jobs, newest first."
+    help = (
+        "List the ingestion jobs, newest first: files done of all, failures (files and series), rows of files, and new "
+        "candles from the API. A job whose process was killed shows as FAILED."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
@@ -21,6 +27,7 @@ class Command(ChandleryCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.prepare_state()
+        settle_dead(clock()())
         jobs = list(IngestionJob.objects.order_by("-created_at")[: max(0, options["limit"])])
         if options["json"]:
             self.stdout.write(json.dumps({"jobs": [as_json(job) for job in jobs]}, indent=2))
@@ -37,8 +44,13 @@ def as_json(job: IngestionJob) -> dict[str, Any]:
         "job_id": str(job.job_id),
         "tier": job.tier,
         "markets": job.markets,
+        "quotes": job.quotes,
         "intervals": job.intervals,
+        "start_date": instant(job.start_date),
+        "end_date": instant(job.end_date),
+        "incremental": job.incremental,
         "status": job.status,
+        "created_at": instant(job.created_at),
         "started_at": instant(job.started_at),
         "completed_at": instant(job.completed_at),
         "total_files": job.total_files,
@@ -46,20 +58,31 @@ def as_json(job: IngestionJob) -> dict[str, Any]:
         "files_skipped": job.files_skipped,
         "files_failed": job.files_failed,
         "records_ingested": job.records_ingested,
+        "requests_made": job.requests_made,
+        "series_failed": job.series_failed,
+        "candles_fetched": job.candles_fetched,
+        "candles_revised": job.candles_revised,
         "candles_derived": job.candles_derived,
         "error_message": job.error_message,
     }
 
 
+def what_text(job: IngestionJob, most: int = 3) -> str:
+    """TIER1, TIER2; or the first of its markets."""
+    return job.tier.replace(",", ", ") or listed(job.markets, most)
+
+
 def _table(jobs: list[IngestionJob]) -> Table:
-    table = Table("Job", "What", "Status", "Started (UTC)", "Files", "Failed", "Rows")
-    for name in ("Files", "Failed", "Rows"):
-        next(column for column in table.columns if column.header == name).justify = "right"
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("Job", "What", "Status", "Started (UTC)"):
+        # At 80 columns this is what gives way.
+        table.add_column(name, no_wrap=name != "What", overflow="fold")
+    for name in ("Files", "Failed", "Rows", "API"):
+        table.add_column(name, justify="right", no_wrap=True)
     for job in jobs:
         started = f"{job.started_at:%Y-%m-%d %H:%M}" if job.started_at else ""
         done = f"{job.files_ingested + job.files_skipped}/{job.total_files}"
-        what = job.tier or ", ".join(job.markets[:3]) + (" …" if len(job.markets) > 3 else "")
-        table.add_row(
-            str(job.job_id)[:8], what, job.status, started, done, str(job.files_failed), f"{job.records_ingested:,}"
-        )
+        failed = f"{job.files_failed + job.series_failed:,}"
+        figures = (compact(job.records_ingested), compact(job.candles_fetched))
+        table.add_row(str(job.job_id)[:8], what_text(job, 1), job.status, started, done, failed, *figures)
     return table

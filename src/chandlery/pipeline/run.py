@@ -1,0 +1,180 @@
+"""One run in progress: what it was asked, what it stands in, and what it knows by now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from django.db import transaction
+
+from chandlery.candles.evidence import Coverage, answered, stale_ranges
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import TimeRange
+from chandlery.candles.verdict import Life, Tally, judge
+from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
+from chandlery.models import ArchiveRelease, IngestionJob, Market
+from chandlery.pipeline.discover import Found
+from chandlery.pipeline.edge import Edge
+from chandlery.pipeline.knowledge import MarketFacts, know
+from chandlery.pipeline.lease import Held
+from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals
+from chandlery.pipeline.request import IngestRequest, Surroundings
+from chandlery.stores.base import CandleStore
+
+
+@dataclass(slots=True)
+class Run:
+    """What the steps of a run share."""
+
+    request: IngestRequest
+    surroundings: Surroundings
+    executor: Executor
+    should_stop: Callable[[], bool]
+    store: CandleStore
+    markets: list[Market]
+    found: Found
+    releases: dict[str, ArchiveRelease] = field(default_factory=dict)
+    files: list[FileOnHand] = field(default_factory=list)
+    facts: dict[str, MarketFacts] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    asked: set[Series] = field(default_factory=set)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    #: Why the API did not answer, for series whose gaps stay open because of it.
+    unanswered: dict[Series, str] = field(default_factory=dict)
+    #: New candles of this run by interval, from files, answers and derivations.
+    fresh: Counter[Interval] = field(default_factory=Counter)
+    revised: int = 0
+    #: How far each series was known when the run began.
+    known_until: dict[Series, datetime] = field(default_factory=dict)
+    job: IngestionJob = field(default_factory=IngestionJob)
+    lease: Held | None = None
+
+    @property
+    def wanted(self) -> dict[Series, Wanted]:
+        """Every series asked for, as far as its market's history is known by now, or files yet to be read foretell
+        it. Of an incremental run, what comes after what was known when it began.
+        """
+        now = self.surroundings.clock()
+        unread = [file for file in self.files if not file.unchanged and file.member.signature not in self.done]
+        starts = first_slots(unread)
+        trades = first_slots(file for file in unread if file.period is not None and file.period.complete)
+        selection = self.request.selection
+        lives = {
+            name: Life(foretold(facts.market.first_trade, trades.get(name, {})), facts.market.delisted_at)
+            for name, facts in self.facts.items()
+        }
+        wanted = {
+            Series(facts.market.exchange, name, interval): Wanted(
+                selection.wanted(interval, foretold(facts.start, starts.get(name, {})), now),
+                lives[name],
+                from_first=selection.start is None and lives[name].first_trade is None,
+            )
+            for name, facts in self.facts.items()
+            for interval in selection.intervals
+        }
+        if not self.request.incremental:
+            return wanted
+        return {series: self._since_known(series, want) for series, want in wanted.items()}
+
+    @property
+    def ranges(self) -> dict[Series, TimeRange | None]:
+        """What was asked for of every series, by what is stored: as the report has it."""
+        now = self.surroundings.clock()
+        return {
+            Series(facts.market.exchange, name, interval): self.request.selection.wanted(interval, facts.start, now)
+            for name, facts in self.facts.items()
+            for interval in self.request.selection.intervals
+        }
+
+    @property
+    def coverage(self) -> dict[Series, Coverage]:
+        return {
+            Series(facts.market.exchange, name, interval): known.coverage
+            for name, facts in self.facts.items()
+            for interval, known in facts.series.items()
+        }
+
+    @property
+    def edge(self) -> Edge | None:
+        """Whom the exchange can still be asked about; None where nobody shall be asked."""
+        if not (self.request.api_backfill and self.request.auto_gap_fill):
+            return None
+        listed = frozenset(name for name, facts in self.facts.items() if facts.market.is_listed)
+        return Edge(self.surroundings.clock(), listed, frozenset(self.asked))
+
+    @property
+    def completeness(self) -> float:
+        """Of everything that was asked for, from 0 to 1."""
+        tallies = (
+            judge(self.facts[series.market].series[series.interval], within).tally
+            for series, within in self.ranges.items()
+            if within is not None
+        )
+        return sum(tallies, Tally()).completeness if self.facts else 0.0
+
+    def look(self) -> None:
+        """Read anew what state knows."""
+        self.facts = know(self.markets, self.store)
+
+    def plan(self, *, ask: bool = True) -> Plan:
+        return plan(
+            self.wanted,
+            self.coverage,
+            self.files,
+            derive=self.request.auto_gap_fill,
+            done=self.done,
+            edge=self.edge if ask else None,
+        )
+
+    def due(self, interval: Interval) -> Iterator[list[Derivation]]:
+        """What to derive at `interval`: first what was asked for, then, asked for or not, what was derived from finer
+        candles that have been answered anew since.
+        """
+        if interval in self.request.selection.intervals:
+            yield [d for d in self.plan(ask=False).derivations if d.series.interval == interval]
+        stale = {
+            series: found
+            for series, held in self.coverage.items()
+            if series.interval == interval and (found := stale_ranges(held))
+        }
+        if stale:
+            yield renewals(stale, {series: self.facts[series.market].market.life for series in stale}, self.coverage)
+
+    def hold(self, series: Iterable[Series]) -> None:
+        """Make sure that nobody else writes these. Raises SeriesHeld."""
+        if self.lease is not None:
+            self.lease.extend([(self.facts[one.market].market, int(one.interval)) for one in series])
+
+    def beat(self) -> None:
+        """Say that the run is alive. Raises LeaseLost."""
+        if self.lease is not None:
+            self.lease.beat()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """One transaction, in which nobody else has taken over. Raises LeaseLost."""
+        with transaction.atomic():
+            if self.lease is not None:
+                self.lease.check()
+            yield
+
+    def remember_edge(self) -> None:
+        """Note how far each series is known, once, before anything is done."""
+        for series, held in self.coverage.items():
+            span = answered(held).span
+            if span is not None:
+                self.known_until[series] = span.end
+
+    def _since_known(self, series: Series, want: Wanted) -> Wanted:
+        """From the slots that may still change on; all of it where nothing is known."""
+        until = self.known_until.get(series)
+        if until is None or want.range is None:
+            return want
+        width = series.interval.delta
+        start = max(want.range.start, min(until, want.range.end) - PROVISIONAL_SLOTS * width)
+        return replace(want, range=TimeRange(min(start, want.range.end - width), want.range.end), from_first=False)
