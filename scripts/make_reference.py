@@ -13,6 +13,8 @@ COMMANDS = (
     "ingest_kraken_unified",
     "report_completeness",
     "list_jobs",
+    "show_job",
+    "sync_markets",
     "compare_candles",
     "rebuild_state",
     "load_tiers",

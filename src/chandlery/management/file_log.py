@@ -18,6 +18,8 @@ from chandlery.reporting.as_json import as_plain, instant
 #: Of a longer list as many are logged, and how many were left off: a plan may name ten thousand files.
 MOST_ITEMS = 100
 INFO, WARNING, ERROR = "INFO", "WARNING", "ERROR"
+#: The exit status of a run that somebody has stopped.
+PAUSED = 130
 
 
 class LogFileNotWritable(UsageError):
@@ -53,7 +55,8 @@ class FileLog:
         """What ended the run, where no event can tell it any more."""
         try:
             if error is not None and not isinstance(error, LogNotWritten):
-                level = WARNING if isinstance(error, KeyboardInterrupt) else ERROR
+                stopped = isinstance(error, KeyboardInterrupt) or getattr(error, "exit_status", 1) == PAUSED
+                level = WARNING if stopped else ERROR
                 self._write(level, "Stopped", {"error": str(error) or type(error).__name__})
         finally:
             self._file.close()

@@ -124,7 +124,7 @@ def job_lines(found: JobFacts, most: int) -> Iterator[str]:
         ),
         "API": _api(job),
         "Derived": plural(job.candles_derived, "candle"),
-        "Gaps left": f"{found.gaps:,} ({plural(found.candles_missing, 'candle')})" if found.gaps else "none",
+        "Gaps left": f"{found.gaps:,} ({plural(found.candles_missing, 'candle')})" if found.gaps else "none on record",
         "Held by": (
             f"process {lease.pid} on {plain(lease.host)} since {lease.acquired_at:%Y-%m-%d %H:%M} UTC, "
             f"last heard of {lease.renewed_at:%H:%M:%S}"
