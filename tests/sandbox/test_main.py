@@ -1,10 +1,13 @@
 """The sandbox from a terminal."""
 
+import signal
+import socket
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from chandlery.candles.interval import Interval
@@ -82,6 +85,46 @@ def test_archives_of_days_are_loose_files(tmp_path: Path) -> None:
     assert (tmp_path / "XBTUSD_1440.csv").read_bytes().count(b"\n") == 7
 
 
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_serve_prints_its_address_and_answers_until_it_is_told_to_stop(ending: signal.Signals) -> None:
+    asked = [
+        "serve",
+        "--port",
+        "0",
+        "--now",
+        "2024-09-01T00:00:30Z",
+        "--frozen",
+        "--quiet-rows",
+        "absent",
+        "--rate",
+        "1",
+        "--cast",
+        "small",
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "chandlery.sandbox", *asked], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as serving:
+        assert serving.stdout is not None
+        name, _, address = serving.stdout.readline().strip().partition("=")
+        assert name == "KRAKEN_API"
+        time, refused = (httpx2.get(f"{address}/0/public/Time").json() for _ in range(2))
+        serving.send_signal(ending)
+        out, err = serving.communicate(timeout=10)
+    assert time["result"]["unixtime"] == 1_725_148_830
+    assert refused == {"error": ["EGeneral:Too many requests"]}
+    assert (serving.returncode, out, err) == (0, "", "")
+
+
+def test_serve_says_so_where_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"Port {port} of 127.0.0.1 cannot be used: ")
+    assert shown.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
@@ -97,6 +140,16 @@ def test_archives_of_days_are_loose_files(tmp_path: Path) -> None:
         ("archives --quarters 2024Q1 --defect missing-day:month=3", "no 'month'; it takes day, market, interval"),
         ("archives --quarters 2024Q1 --defect corrupt-row:row=x,text=y", "'x' is no whole number"),
         ("truth --market FOO --interval 60 --from 2024-01-01 --to 2024-01-02", "'FOO' does not play"),
+        ("serve --now noon", "'noon' is no time; write it as 2024-09-01T00:00:30Z"),
+        ("serve --now 2024-09-01T00:00:30+02:00", "is no time"),
+        ("serve --port 99999", "'99999' is no port"),
+        ("serve --port http", "'http' is no whole number"),
+        ("serve --rate -1", "'-1' is no number from 0"),
+        ("serve --revises-after inf", "'inf' is no number from 0"),
+        ("serve --faults 1.2", "Faults cannot befall"),
+        ("serve --faults 0.9 --fault html=0.2", "Faults cannot befall 1.1 of the requests"),
+        ("serve --fault smudge=0.1", "no fault 'smudge'; choose from rate-limit, api-rate-limit"),
+        ("serve --fault html", "'' is no number"),
     ],
 )
 def test_a_wrong_value_is_one_line_and_exit_2(
@@ -113,7 +166,17 @@ def test_a_wrong_value_is_one_line_and_exit_2(
 
 
 @pytest.mark.parametrize(
-    "asked", ["", "fly", "archives --quarters 2024Q1", "archives --out x --shape tar", "truth --seed x"]
+    "asked",
+    [
+        "",
+        "fly",
+        "archives --quarters 2024Q1",
+        "archives --out x --shape tar",
+        "truth --seed x",
+        "serve --status down",
+        "serve --quiet-rows some",
+        "serve --ticking --frozen",
+    ],
 )
 def test_a_wrong_option_is_one_line_and_exit_2(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -3,10 +3,13 @@
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,8 +17,13 @@ from chandlery.candles.interval import Interval
 from chandlery.errors import ChandleryError, UsageError
 from chandlery.sandbox import asking
 from chandlery.sandbox.archives import WrittenArchive, write_archive
+from chandlery.sandbox.clock import frozen, ticking
 from chandlery.sandbox.editions import Container, Edition, Naming, Shape
 from chandlery.sandbox.exchange import SandboxExchange
+from chandlery.sandbox.faults import Fault
+from chandlery.sandbox.ohlc import QuietRows, Quirks
+from chandlery.sandbox.rest import SandboxApi, Status
+from chandlery.sandbox.server import serve
 
 _EXAMPLES = """examples:
   python -m chandlery.sandbox markets
@@ -25,6 +33,8 @@ _EXAMPLES = """examples:
   python -m chandlery.sandbox archives --out /tmp/bad --quarters 2024Q1 \\
       --defect missing-day:day=2024-03-31,interval=1440 --defect cut-last-row:market=XBTUSD,interval=60
   python -m chandlery.sandbox truth --market XBTUSD --interval 60 --from 2024-01-01 --to 2024-01-02
+  python -m chandlery.sandbox serve --now 2024-09-01T00:00:30Z --rate 1
+  python -m chandlery.sandbox serve --faults 0.2 --fault stall=0.05 --quiet-rows mixed --revises-after 30
 """
 _DEFECTS = """a known defect, repeatable: NAME:KEY=VALUE,KEY=VALUE. missing-day:day=2024-03-31, missing-last-slot,
 cut-last-row, corrupt-cell:row=12,column=open,text=4x2, corrupt-row:row=12,text=rubbish,
@@ -77,9 +87,46 @@ def _parser() -> argparse.ArgumentParser:
     truth.add_argument("--to", dest="last", required=True, metavar="DAY", help="the last day, inclusive")
     markets = commands.add_parser("markets", help="list the markets and their lives")
     markets.set_defaults(run=_markets)
-    for command in (archives, truth, markets):
+    served = commands.add_parser("serve", help="answer on loopback as Kraken's public REST API does")
+    served.set_defaults(run=_serve)
+    _add_service(served)
+    _add_trouble(served)
+    for command in (archives, truth, markets, served):
         command.add_argument("--seed", type=int, default=1, help="another seed is another history (default 1)")
     return parser
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", default="8686", help="of 127.0.0.1; 0 is any that is free (8686)")
+    parser.add_argument("--now", metavar="TIME", help="what time it is there, such as 2024-09-01T00:00:30Z (as here)")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--ticking", dest="frozen", action="store_false", help="time goes on from there (the default)")
+    pace.add_argument("--frozen", action="store_true", help="time stands still")
+    parser.add_argument("--cast", choices=["full", "small"], default="full", help="twelve markets, or three (full)")
+
+
+def _add_trouble(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_argument_group("how hard it makes it")
+    how.add_argument(
+        "--rate", default="0", metavar="N", help="requests a second for one market's candles; 0: no limit (0)"
+    )
+    how.add_argument(
+        "--quiet-rows",
+        choices=[str(q) for q in QuietRows],
+        default="flat",
+        help="how slots without a trade show: as rows that count 0, not at all, or now so and now so (flat)",
+    )
+    how.add_argument(
+        "--revises-after",
+        default="0",
+        metavar="SECONDS",
+        help="for so long after its end a candle lacks its last trades (0)",
+    )
+    how.add_argument("--status", choices=[str(s) for s in Status], default="online", help="of the exchange (online)")
+    how.add_argument("--faults", default="0", metavar="SHARE", help="of requests that go wrong, in every way there is")
+    how.add_argument(
+        "--fault", action="append", default=[], metavar="NAME=SHARE", help="one way, repeatable: " + ", ".join(Fault)
+    )
 
 
 def _add_contents(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +223,33 @@ def _truth(asked: argparse.Namespace) -> None:
     candles = SandboxExchange(asked.seed).candles(asked.market, Interval.parse(asked.interval), within)
     seconds = candles["timestamp"].dt.epoch("s")
     print(candles.with_columns(seconds.alias("timestamp")).write_csv(include_header=False), end="")
+
+
+def _serve(asked: argparse.Namespace) -> None:
+    exchange = SandboxExchange.small(asked.seed) if asked.cast == "small" else SandboxExchange(asked.seed)
+    now = asking.moment(asked.now) if asked.now is not None else datetime.now(UTC)
+    api = SandboxApi(
+        exchange,
+        frozen(now) if asked.frozen else ticking(now, time.monotonic),
+        quirks=Quirks(QuietRows(asked.quiet_rows), timedelta(seconds=asking.amount(asked.revises_after))),
+        faults=asking.faults(asked.faults, asked.fault, asked.seed),
+        rate=asking.amount(asked.rate),
+        status=Status(asked.status),
+    )
+    port = asking.port(asked.port)
+    with _held_back(signal.SIGINT, signal.SIGTERM) as endings, serve(api, port) as server:
+        print(f"KRAKEN_API={server.url}", flush=True)
+        signal.sigwait(endings)
+
+
+@contextmanager
+def _held_back(*endings: signal.Signals) -> Iterator[set[signal.Signals]]:
+    """From every thread that starts here: one of these could take a signal, and the main thread would sleep on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, endings)
+    try:
+        yield set(endings)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _markets(asked: argparse.Namespace) -> None:

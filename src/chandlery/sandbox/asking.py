@@ -1,6 +1,6 @@
-"""What is asked for on the command line, as values: days, quarters, intervals, defects. Wrong text is a UsageError."""
+"""What is asked for on the command line, as values: days, moments, defects, faults. Wrong text is a UsageError."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.errors import UsageError
 from chandlery.sandbox.defects import CorruptCell, CorruptRow, CutLastRow, Defect, MissingDay, MissingLastSlot, Revised
+from chandlery.sandbox.faults import Fault, Faults
 
 #: The words by which defects are asked for.
 DEFECTS: dict[str, type[Defect]] = {
@@ -31,6 +32,22 @@ class BackwardDays(UsageError):
 
 class NotANumber(UsageError):
     """{text!r} is no whole number."""
+
+
+class NotAMoment(UsageError):
+    """{text!r} is no time; write it as 2024-09-01T00:00:30Z (UTC, 1970 to 2099)."""
+
+
+class NotAnAmount(UsageError):
+    """{text!r} is no number from 0 to a million."""
+
+
+class NotAPort(UsageError):
+    """{text!r} is no port; these are 1 to 65535, and 0 for any that is free."""
+
+
+class UnknownFault(UsageError):
+    """There is no fault {name!r}; choose from {known}, as in html=0.05."""
 
 
 class UnknownDefect(UsageError):
@@ -61,6 +78,46 @@ def days(first: str, last: str) -> TimeRange:
     if end < start:
         raise BackwardDays(first=first, last=last)
     return TimeRange(_midnight(start), _midnight(end + timedelta(days=1)))
+
+
+def moment(text: str) -> datetime:
+    """2024-09-01T00:00:30Z"""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise NotAMoment(text=text) from None
+    if found.utcoffset() not in (None, timedelta(0)) or not 1970 <= found.year < 2100:
+        raise NotAMoment(text=text)
+    return found.replace(tzinfo=UTC)
+
+
+def amount(text: str) -> float:
+    """A number of seconds, of requests, a share."""
+    try:
+        found = float(text)
+    except ValueError:
+        raise NotAnAmount(text=text) from None
+    if not 0 <= found <= 1_000_000:
+        raise NotAnAmount(text=text)
+    return found
+
+
+def port(text: str) -> int:
+    found = _number(text)
+    if not 0 <= found <= 65_535:
+        raise NotAPort(text=text)
+    return found
+
+
+def faults(total: str, single: Iterable[str], seed: int) -> Faults:
+    """Every fault at a `total` share of the requests together, and on top of that single ones: html=0.05"""
+    found = Faults.every(amount(total), seed)
+    for text in single:
+        name, _, share = text.partition("=")
+        if name not in set(Fault):
+            raise UnknownFault(name=name, known=", ".join(Fault))
+        found = found.plus({Fault(name): amount(share)})
+    return found
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ Prices are whole ticks and volumes whole lots (1e-8 coins) until they leave as d
 the exact sum of its trades at every interval, in whatever pieces it was added up.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -48,7 +49,10 @@ _LARGEST = 400.0
 
 @dataclass(frozen=True, slots=True)
 class TickCandles:
-    """Candles as whole numbers: slot opens in minutes, prices in ticks, volume in lots. Traded slots only, sorted."""
+    """Candles as whole numbers: slot opens in minutes, prices in ticks, volume in lots. Traded slots only, sorted.
+
+    `turnover` is the sum of price times volume, in ticks times lots: a float, for whole numbers of 64 bits are too few.
+    """
 
     opens_at: Integers
     open: Integers
@@ -57,27 +61,39 @@ class TickCandles:
     close: Integers
     lots: Integers
     trades: Integers
+    turnover: Floats
+
+    @classmethod
+    def none(cls) -> Self:
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(nothing, nothing, nothing, nothing, nothing, nothing, nothing, np.empty(0))
+
+    @classmethod
+    def joined(cls, pieces: "Sequence[TickCandles]") -> Self:
+        """One after the other; each piece is later than the one before."""
+        if not pieces:
+            return cls.none()
+        return cls(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(cls)))
 
     def __len__(self) -> int:
         return len(self.opens_at)
 
-    def coarser(self, interval: Interval) -> "TickCandles":
+    def coarser(self, minutes: int) -> "TickCandles":
         """The candles of a wider interval; these must begin and end with one of its slots, or be quiet there."""
-        slots = self.opens_at // int(interval)
+        slots = self.opens_at // int(minutes)
         starts = np.flatnonzero(np.diff(slots, prepend=-1))
         if len(starts) == len(slots):
-            return TickCandles(
-                slots * int(interval), self.open, self.high, self.low, self.close, self.lots, self.trades
-            )
+            return replace(self, opens_at=slots * int(minutes))
         ends = np.append(starts[1:], len(slots)) - 1
         return TickCandles(
-            slots[starts] * int(interval),
+            slots[starts] * int(minutes),
             self.open[starts],
             np.maximum.reduceat(self.high, starts),
             np.minimum.reduceat(self.low, starts),
             self.close[ends],
             np.add.reduceat(self.lots, starts),
             np.add.reduceat(self.trades, starts),
+            np.add.reduceat(self.turnover, starts),
         )
 
     def where(self, kept: "np.typing.NDArray[np.bool_]") -> Self:
@@ -111,7 +127,7 @@ def minute_candles(book: Book, start: int, end: int) -> TickCandles:
     found = _trades(book, start, end)
     begins = found.starts
     if len(begins) == 0:
-        return TickCandles(*(np.empty(0, dtype=np.int64) for _ in range(7)))
+        return TickCandles.none()
     return TickCandles(
         found.minutes,
         found.ticks[begins],
@@ -120,7 +136,52 @@ def minute_candles(book: Book, start: int, end: int) -> TickCandles:
         found.ticks[begins + found.counts - 1],
         np.add.reduceat(found.lots, begins),
         found.counts,
+        np.add.reduceat(found.turnover, begins),
     )
+
+
+def opening_candle(
+    book: Book, start: int, end: int, *, before: datetime | None = None, without: float = 0.0
+) -> TickCandles:
+    """The candle of the minutes [start, end) as its first trades make it: one, or none where no trade is left.
+
+    Only trades `before` a moment count, and of these the last are left out: a share of them, at least one if any.
+    """
+    found = _trades(book, start, end)
+    number = len(found.ticks)
+    if before is not None:
+        number = int(np.searchsorted(found.times, _nanoseconds(before - EPOCH), side="left"))
+    number -= math.ceil(number * without)
+    if number == 0:
+        return TickCandles.none()
+    ticks, lots = found.ticks[:number], found.lots[:number]
+    return TickCandles(
+        np.array([start], dtype=np.int64),
+        ticks[:1],
+        ticks.max(keepdims=True),
+        ticks.min(keepdims=True),
+        ticks[-1:],
+        lots.sum(keepdims=True),
+        np.array([number], dtype=np.int64),
+        found.turnover[:number].sum(keepdims=True),
+    )
+
+
+def last_price(book: Book, minute: int) -> int | None:
+    """In ticks, of the last trade before `minute`; None where the market had not traded yet."""
+    for low, high in reversed(list(_days_and_blocks(book, minute))):
+        traded = np.flatnonzero(counts(book, low, high))
+        if len(traded):
+            last = low + int(traded[-1])
+            return int(minute_candles(book, last, last + 1).close[-1])
+    return None
+
+
+def _days_and_blocks(book: Book, end: int) -> Iterator[tuple[int, int]]:
+    """All minutes before `end`, the last day of them apart: most markets traded in it."""
+    day = end - 1440
+    yield from blocks(book, minute_of(book.market.listed), day)
+    yield from blocks(book, day, end)
 
 
 def candles(book: Book, interval: Interval, within: TimeRange) -> pl.DataFrame:
@@ -185,6 +246,16 @@ class _Trades:
     lots: Integers
     bits: Words
 
+    @property
+    def times(self) -> Integers:
+        """In nanoseconds since the epoch."""
+        return np.repeat(self.minutes * _MINUTE_NS, self.counts) + (self.shares * _MINUTE_NS).astype(np.int64)
+
+    @property
+    def turnover(self) -> Floats:
+        traded: Floats = self.ticks.astype(np.float64) * self.lots
+        return traded
+
 
 def _trades(book: Book, start: int, end: int) -> _Trades:
     every = counts(book, start, end)
@@ -228,8 +299,7 @@ def _is_buy(bits: Words) -> "np.typing.NDArray[np.bool_]":
 
 def _trade_frame(book: Book, start: int, end: int) -> pl.DataFrame:
     found = _trades(book, start, end)
-    within_minute = (found.shares * _MINUTE_NS).astype(np.int64)
-    times = np.repeat(found.minutes * _MINUTE_NS, found.counts) + within_minute
+    times = found.times
     first = trades_before(book, start)
     return pl.DataFrame(
         {
