@@ -65,8 +65,8 @@ class Market(models.Model):
 
     @property
     def is_listed(self) -> bool:
-        """Whether the exchange lists it, by its newest list of markets that we have seen."""
-        return bool(self.status) and self.absent_since is None
+        """Whether the exchange may be asked about it: it has not said that there is no such market."""
+        return self.absent_since is None
 
     def mark_absent(self, now: datetime) -> None:
         """The exchange says that it does not know the market."""

@@ -1,16 +1,21 @@
-"""The whole story on a made-up exchange: its archives in, the report out, every figure held against the truth."""
+"""The whole story on a made-up exchange, one screen after another, and every figure held against the truth."""
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from django.conf import settings
 from django.core.management.base import CommandParser
 
@@ -21,15 +26,27 @@ from chandlery.candles.timerange import TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.names import asset_ticker
 from chandlery.management.base import ChandleryCommand
+from chandlery.management.ingestion import INCOMPLETE, PAUSED
+from chandlery.reporting.as_json import instant
 from chandlery.sandbox.archives import write_archive
 from chandlery.sandbox.editions import Container, Edition, Shape
 from chandlery.sandbox.exchange import SandboxExchange
+from chandlery.sandbox.rest import SandboxApi
+from chandlery.sandbox.server import serve
 from chandlery.stores import open_store
 
-LAST_DAY = "2024-06-30"
+#: Where the archives end, and what time it is on the made-up exchange.
+ARCHIVED_UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
+NOW = datetime(2024, 8, 29, 10, 17, 30, tzinfo=UTC)
+LATER = NOW + timedelta(hours=2)
 INTERVALS = (Interval.M60, Interval.M720, Interval.M1440)
 #: Some archives leave out 30, 240 and 720 minutes.
 PUBLISHED = (Interval.M1, Interval.M5, Interval.M15, Interval.M60, Interval.M1440)
+#: Hours that only the next archive will tell: after the last one, and before the 720 that the API still told.
+HOLE = {Interval.M60: TimeRange(ARCHIVED_UNTIL, Interval.M60.floor(NOW) - timedelta(hours=720))}
+RATE = "10"
+#: Longer than any run here.
+PATIENCE_SECONDS = 120.0
 
 
 class NotTheTruth(ChandleryError):
@@ -40,9 +57,42 @@ class CommandFailed(ChandleryError):
     """The command ended with status {status}; expected {expected}."""
 
 
+@dataclass(slots=True)
+class HandSetClock:
+    """The made-up exchange's time of day."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(slots=True)
+class Home:
+    """Where the story takes place: a folder with settings of its own."""
+
+    folder: Path
+    clock: HandSetClock = field(default_factory=HandSetClock)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "ingest.jsonl"
+
+    def start(self, command: Sequence[str], *, quiet: bool = False) -> "subprocess.Popen[str]":
+        """One of our commands, as a person would start it."""
+        program = [sys.executable, *([sys.argv[0]] if settings.PROGRAM.startswith("python") else ["-m", "chandlery"])]
+        return subprocess.Popen(
+            [*program, *command],
+            env={**os.environ, "CHANDLERY_HOME": str(self.folder), "CLOCK": self.clock.now.isoformat()},
+            stdout=subprocess.PIPE if quiet else None,
+            text=True,
+        )
+
+
 class Command(ChandleryCommand):
     help = (
-        "Show the main job offline: a made-up exchange publishes archives, one command ingests them, truth is checked."
+        "Show the main job offline: a made-up exchange publishes archives and answers on loopback, one command brings "
+        "everything in, is interrupted, goes on, and is kept current; truth is checked."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,70 +100,86 @@ class Command(ChandleryCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         named = options["folder"]
-        home = Path(named).absolute() if named else Path(settings.CHANDLERY_HOME) / "build" / "demo"
+        home = Home(Path(named).absolute() if named else Path(settings.CHANDLERY_HOME) / "build" / "demo")
         exchange = _exchange()
-        self._say("A made-up exchange publishes its history: a complete set in parts, and one quarter more")
-        _start_afresh(home)
-        for line in _publish(exchange, home / "data" / "archives"):
+        with serve(SandboxApi(exchange, home.clock, rate=float(RATE))) as server:
+            _start_afresh(home, server.url)
+            self._tell(exchange, home)
+
+    def _tell(self, exchange: SandboxExchange, home: Home) -> None:
+        self._say(
+            "A made-up exchange publishes its history up to the last quarter: a complete set in parts, one more ZIP"
+        )
+        for line in _publish(exchange, home.folder / "data" / "archives"):
             self.stdout.write(f"  {line}")
-        command = ["ingest_kraken_unified", "--tier", "TIER1", "--intervals", "60,720,1440", "--end-date", LAST_DAY]
-        command += ["--complete", "--yes"]
-        self._say("One command brings it in; 720 minutes are not in the archives, so they are derived")
-        self._run(home, command)
-        self._say("The same command again has nothing to do")
-        self._run(home, [*command, "--verbosity", "0"], quiet=True)
-        jobs = json.loads(self._run(home, ["list_jobs", "--json"], quiet=True))["jobs"]
-        self.stdout.write(f"  {jobs[0]['files_ingested']} files read, {jobs[0]['files_skipped']} known and skipped")
+        what = ["--tier", "TIER1", "--intervals", ",".join(str(int(i)) for i in INTERVALS)]
+        ingest = ["ingest_kraken_unified", *what]
+        self._say("One command brings it in. Someone presses Ctrl-C when a first file is through")
+        self._run(home, [*ingest, "--complete", "--yes"], expected=PAUSED, interrupt=True)
+        self._say(
+            "The command that it printed goes on: the rest of the files, then Kraken's API (here: the made-up one)"
+        )
+        job = json.loads(self._run(home, ["list_jobs", "--json"], quiet=True))["jobs"][0]["job_id"][:8]
+        self._run(home, ["ingest_kraken_unified", "--resume", job, "--yes"], expected=INCOMPLETE)
+        self.stdout.write(
+            "\n  Status 3: done, but --complete was asked and a hole is left. The archives end with the quarter,"
+            "\n  and the API tells 720 hours: what lies between waits for the next archive, and is called missing."
+        )
+        home.clock.now = LATER
+        self._say("Two hours later, as cron would do it: only what is new")
+        self._run(home, [*ingest, "--incremental", "--yes"])
+        self._say("And again at the same time: nothing is new, nothing is written")
+        self._run(home, [*ingest, "--incremental", "--yes"])
         self._say("Every figure of the report, and every candle, held against the truth")
-        asked = [
-            "report_completeness",
-            "--tier",
-            "TIER1",
-            "--intervals",
-            "60,720,1440",
-            "--end-date",
-            LAST_DAY,
-            "--json",
-        ]
-        reported = json.loads(self._run(home, asked, quiet=True))
-        self.stdout.write(f"  {_held_against_truth(exchange, home, reported)}")
-        self.stdout.write(f"\nThe candles are in {home / 'data' / 'candles'}")
+        reported = json.loads(self._run(home, ["report_completeness", *what, "--json"], quiet=True))
+        self.stdout.write(f"  {_held_against_truth(exchange, home.folder, reported)}")
+        self._say("What do I have?")
+        self._run(home, ["report_completeness", *what])
+        self.stdout.write(f"\nThe candles are in {home.folder / 'data' / 'candles'}")
 
     def _say(self, text: str) -> None:
         self.stdout.write(f"\n▸ {text}\n")
 
-    def _run(self, home: Path, command: list[str], *, quiet: bool = False) -> str:
+    def _run(
+        self, home: Home, command: list[str], *, expected: int = 0, quiet: bool = False, interrupt: bool = False
+    ) -> str:
         """Run one of our commands as a person would, in the demo's home. Raises CommandFailed."""
         if not quiet:
             self.stdout.write(f"  $ {settings.PROGRAM} {' '.join(command)}\n")
         self.stdout.flush()
-        program = [sys.executable, *([sys.argv[0]] if settings.PROGRAM.startswith("python") else ["-m", "chandlery"])]
-        environment = {**os.environ, "CHANDLERY_HOME": str(home)}
-        ended = subprocess.run(
-            [*program, *command], env=environment, stdout=subprocess.PIPE if quiet else None, text=True, check=False
-        )
-        if ended.returncode != 0:
-            raise CommandFailed(status=ended.returncode, expected=0)
-        return ended.stdout or ""
+        with home.start(command, quiet=quiet) as process:
+            if interrupt:
+                _wait_for_a_file(home.log, process)
+                process.send_signal(signal.SIGINT)
+            out, _ = process.communicate()
+        if process.returncode != expected:
+            raise CommandFailed(status=process.returncode, expected=expected)
+        return out or ""
+
+
+def _wait_for_a_file(log: Path, process: "subprocess.Popen[str]") -> None:
+    """Until the run's log says that a file is through, or the run is over."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if log.exists() and '"FileDone"' in log.read_text():
+            return
+        time.sleep(0.02)
 
 
 def _exchange() -> SandboxExchange:
-    """Those of its dollar markets that traded by then."""
+    """Those of its dollar markets that traded when the last archive was made."""
     exchange = SandboxExchange()
-    return exchange.only(*(m.altname for m in exchange.cast if m.quote == "ZUSD" and m.listed < _end()))
+    return exchange.only(*(m.altname for m in exchange.cast if m.quote == "ZUSD" and m.listed < ARCHIVED_UNTIL))
 
 
-def _end() -> datetime:
-    return datetime.fromisoformat(f"{LAST_DAY}T00:00:00Z") + timedelta(days=1)
-
-
-def _start_afresh(home: Path) -> None:
-    """An empty home, with a tier of the made-up exchange's assets."""
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+def _start_afresh(home: Home, api: str) -> None:
+    """An empty home, with a tier of the made-up exchange's assets, and its address in place of Kraken's."""
+    shutil.rmtree(home.folder, ignore_errors=True)
+    home.folder.mkdir(parents=True)
     tickers = ", ".join(f'"{asset_ticker(market.base)}"' for market in _exchange().cast)
-    (home / "tiers.toml").write_text(f"[tiers]\nTIER1 = [{tickers}]\nTIER2 = []\nTIER3 = []\n")
-    (home / "settings.env").write_text("TIERS_FILE=tiers.toml\n")
+    (home.folder / "tiers.toml").write_text(f"[tiers]\nTIER1 = [{tickers}]\nTIER2 = []\nTIER3 = []\n")
+    said = {"TIERS_FILE": "tiers.toml", "KRAKEN_API": api, "KRAKEN_RATE": RATE, "LOG_FILE": home.log.name}
+    (home.folder / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
 
 
 def _publish(exchange: SandboxExchange, folder: Path) -> list[str]:
@@ -143,21 +209,27 @@ def _held_against_truth(exchange: SandboxExchange, home: Path, reported: dict[st
         series = Series("kraken", name, interval)
         first = exchange.first_trade(name)
         assert first is not None, "every market of the demo trades"
-        within = TimeRange(interval.floor(first), _end())
+        within = TimeRange(interval.floor(first), interval.floor(LATER))
         truth = exchange.truth(series, within)
+        hole = HOLE.get(interval)
+        if hole is not None:
+            truth = truth.filter(~pl.col("timestamp").is_between(hole.start, hole.end, closed="left"))
+        missing = hole.slots(interval) if hole is not None else 0
+        answered = within.slots(interval) - missing
         expected = {
             "slots": within.slots(interval),
             "traded": truth.height,
-            "quiet_claimed": within.slots(interval) - truth.height,
+            "quiet_claimed": answered - truth.height,
             "quiet_proven": 0,
             "quiet_confirmed": 0,
             "suspect": 0,
-            "missing": 0,
+            "missing": missing,
             "unlisted": 0,
-            "completeness": 1.0,
+            "completeness": answered / within.slots(interval),
             "density": truth.height / within.slots(interval),
-            "gaps": [],
         }
+        holes = [(instant(hole.start), instant(hole.end))] if hole is not None else []
+        _agree(f"gaps of {series}", [(gap["start"], gap["end"]) for gap in entry["gaps"]], holes)
         for figure, value in expected.items():
             _agree(f"{figure} of {series}", entry[figure], value)
         compared = compare(store.read(series), truth)
