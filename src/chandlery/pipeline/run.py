@@ -109,13 +109,13 @@ class Run:
 
     @property
     def completeness(self) -> float:
-        """Of everything that was asked for, from 0 to 1."""
-        tallies = (
+        """Of everything that was asked for, from 0 to 1; 0 where nothing is known of it."""
+        tallies = [
             judge(self.facts[series.market].series[series.interval], within).tally
             for series, within in self.ranges.items()
             if within is not None
-        )
-        return sum(tallies, Tally()).completeness if self.facts else 0.0
+        ]
+        return sum(tallies, Tally()).completeness if tallies else 0.0
 
     def look(self) -> None:
         """Read anew what state knows."""
