@@ -40,7 +40,7 @@ def plan_lines(planned: Planned, columns: int) -> list[str]:
         *left,
         f"• From CSV: {serve}",
         f"• From the API: {api_text(planned)}",
-        f"• Derived from finer intervals: {plural(len(planned.derivations), 'series', 'series')}",
+        f"• Derived from finer intervals: {plural(len({(d.market, d.interval) for d in planned.derivations}), 'series', 'series')}",
         "",
         *slot_table(planned.lines, columns),
     ]

@@ -107,13 +107,14 @@ class Run:
         listed = frozenset(name for name, facts in self.facts.items() if facts.market.is_listed)
         return Edge(self.surroundings.clock(), listed, frozenset(self.asked))
 
-    @property
-    def completeness(self) -> float:
-        """Of everything that was asked for, from 0 to 1; 0 where nothing is known of it."""
+    def completeness(self, *, as_known: bool = False) -> float:
+        """Of everything that was asked for, from 0 to 1; 0 where nothing is known of it. `as_known`: up to where each
+        series was known when the run began, as a report at that time had it.
+        """
         tallies = [
             judge(self.facts[series.market].series[series.interval], within).tally
-            for series, within in self.ranges.items()
-            if within is not None
+            for series, wanted in self.ranges.items()
+            if (within := self._as_known(series, wanted) if as_known else wanted) is not None
         ]
         return sum(tallies, Tally()).completeness if tallies else 0.0
 
@@ -169,6 +170,12 @@ class Run:
             span = answered(held).span
             if span is not None:
                 self.known_until[series] = span.end
+
+    def _as_known(self, series: Series, wanted: TimeRange | None) -> TimeRange | None:
+        until = self.known_until.get(series)
+        if wanted is None or until is None:
+            return None
+        return TimeRange.maybe(wanted.start, min(wanted.end, until))
 
     def _since_known(self, series: Series, want: Wanted) -> Wanted:
         """From the slots that may still change on; all of it where nothing is known."""

@@ -56,7 +56,7 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     yield discovered(run)
     _stop_on_error(run)
     run.remember_edge()
-    before = run.completeness if run.request.incremental else 0.0
+    before = run.completeness(as_known=True) if run.request.incremental else 0.0
     first = run.plan()
     yield as_planned(run, first)
     _count_files(run, first)
@@ -327,7 +327,7 @@ def _edge_moved(run: Run, before: float) -> events.EdgeMoved:
         revised=run.revised,
         title=run.request.selection.title,
         completeness_before=before,
-        completeness_after=run.completeness,
+        completeness_after=run.completeness(),
     )
 
 

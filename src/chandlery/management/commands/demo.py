@@ -107,18 +107,14 @@ class Command(ChandleryCommand):
             self._tell(exchange, home)
 
     def _tell(self, exchange: SandboxExchange, home: Home) -> None:
-        self._say(
-            "A made-up exchange publishes its history up to the last quarter: a complete set in parts, one more ZIP"
-        )
+        self._say("A made-up exchange publishes its history up to the last quarter: a complete set, one more ZIP")
         for line in _publish(exchange, home.folder / "data" / "archives"):
             self.stdout.write(f"  {line}")
         what = ["--tier", "TIER1", "--intervals", ",".join(str(int(i)) for i in INTERVALS)]
         ingest = ["ingest_kraken_unified", *what]
         self._say("One command brings it in. Someone presses Ctrl-C when a first file is through")
         self._run(home, [*ingest, "--complete", "--yes"], expected=PAUSED, interrupt=True)
-        self._say(
-            "The command that it printed goes on: the rest of the files, then Kraken's API (here: the made-up one)"
-        )
+        self._say("The command that it printed goes on: the rest of the files, then the API of the exchange")
         job = json.loads(self._run(home, ["list_jobs", "--json"], quiet=True))["jobs"][0]["job_id"][:8]
         self._run(home, ["ingest_kraken_unified", "--resume", job, "--yes"], expected=INCOMPLETE)
         self.stdout.write(
