@@ -12,11 +12,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+import django
+
+from chandlery.sandbox.rest import SandboxApi
+from chandlery.sandbox.server import serve
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chandlery.config.settings")
+django.setup()
+
+from chandlery.management.commands import demo  # noqa: E402
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 HOME = CHECKOUT / "build" / "demo"
 TARGET = CHECKOUT / "docs" / "images" / "demo.png"
-COLUMNS, ROWS = 100, 62
-ASKED = "--tier TIER1 --source data/archives --intervals 60,720,1440 --end-date 2024-06-30"
+COLUMNS, ROWS = 100, 66
+SESSION = "chandlery-screenshot"
+ASKED = "--tier TIER1 --source data/archives --intervals 60,720,1440 --complete"
 
 
 def main() -> int:
@@ -45,9 +56,23 @@ def _terminal() -> str:
 
     # From its home, so that no path of this machine is shown.
     command = f"cd {HOME} && {sys.executable} {CHECKOUT / 'manage.py'} ingest_kraken_unified {ASKED} --yes"
-    session = "chandlery-screenshot"
-    tmux = ["tmux", "-L", session]
-    environment = {**os.environ, "CHANDLERY_HOME": str(HOME)}
+    tmux = ["tmux", "-L", SESSION]
+    with serve(SandboxApi(demo.exchange(), lambda: demo.NOW)) as server:
+        captured = _captured(command, tmux, {"CHANDLERY_HOME": str(HOME), "KRAKEN_API": server.url})
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    lines = captured.rstrip().splitlines()
+    prompt = f"$ python manage.py ingest_kraken_unified {ASKED}"
+    console.print(Text(prompt, style="bold"), Text.from_ansi("\n".join(lines[: ROWS - 1])), sep="\n", soft_wrap=True)
+    code = "<pre style=\"font:13px/18px 'DejaVu Sans Mono',monospace;margin:0;padding:15px\">{code}</pre>"
+    return console.export_html(
+        inline_styles=True,
+        code_format='<!doctype html><meta charset="utf-8"><body style="margin:0;background:#fff">' + code,
+    )
+
+
+def _captured(command: str, tmux: list[str], said: dict[str, str]) -> str:
+    """What stands on the terminal once the command has ended."""
+    environment = {**os.environ, **said, "CLOCK": demo.NOW.isoformat(), "KRAKEN_RATE": "0", "LOG_FILE": ""}
     shutil.rmtree(HOME / "data" / "candles")
     for state in (HOME / "data").glob("chandlery.sqlite3*"):
         state.unlink()
@@ -58,7 +83,7 @@ def _terminal() -> str:
         str(COLUMNS),
         "-y",
         str(ROWS),
-        f"{command}; tmux -L {session} wait-for -S done; cat",
+        f"{command}; tmux -L {SESSION} wait-for -S done; cat",
     ]
     subprocess.run([*tmux, *start], env=environment, check=True)
     subprocess.run([*tmux, "wait-for", "done"], check=True)
@@ -66,15 +91,7 @@ def _terminal() -> str:
         [*tmux, "capture-pane", "-e", "-p", "-S", "-400"], capture_output=True, text=True, check=True
     )
     subprocess.run([*tmux, "kill-server"], check=True)
-    console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    lines = captured.stdout.rstrip().splitlines()
-    prompt = f"$ python manage.py ingest_kraken_unified {ASKED}"
-    console.print(Text(prompt, style="bold"), Text.from_ansi("\n".join(lines[: ROWS - 1])), sep="\n", soft_wrap=True)
-    code = "<pre style=\"font:13px/18px 'DejaVu Sans Mono',monospace;margin:0;padding:15px\">{code}</pre>"
-    return console.export_html(
-        inline_styles=True,
-        code_format='<!doctype html><meta charset="utf-8"><body style="margin:0;background:#fff">' + code,
-    )
+    return captured.stdout
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ _STYLES = (
     (r"^\d+\. \S+(?= \()", "bold"),
     (r"→ API Fillable: Yes", "green"),
     (r"→ API Fillable: (No|Partly)", "yellow"),
-    (r"\b100%", "green"),
+    (r"(?<=Completeness: )100%", "green"),
     (r"^Nothing to do: .*$", "green"),
 )
 

@@ -101,10 +101,10 @@ class Command(ChandleryCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         named = options["folder"]
         home = Home(Path(named).absolute() if named else Path(settings.CHANDLERY_HOME) / "build" / "demo")
-        exchange = _exchange()
-        with serve(SandboxApi(exchange, home.clock, rate=float(RATE))) as server:
+        made_up = exchange()
+        with serve(SandboxApi(made_up, home.clock, rate=float(RATE))) as server:
             _start_afresh(home, server.url)
-            self._tell(exchange, home)
+            self._tell(made_up, home)
 
     def _tell(self, exchange: SandboxExchange, home: Home) -> None:
         self._say("A made-up exchange publishes its history up to the last quarter: a complete set, one more ZIP")
@@ -162,17 +162,17 @@ def _wait_for_a_file(log: Path, process: "subprocess.Popen[str]") -> None:
         time.sleep(0.02)
 
 
-def _exchange() -> SandboxExchange:
-    """Those of its dollar markets that traded when the last archive was made."""
-    exchange = SandboxExchange()
-    return exchange.only(*(m.altname for m in exchange.cast if m.quote == "ZUSD" and m.listed < ARCHIVED_UNTIL))
+def exchange() -> SandboxExchange:
+    """The made-up one: those of its dollar markets that traded when the last archive was made."""
+    whole = SandboxExchange()
+    return whole.only(*(m.altname for m in whole.cast if m.quote == "ZUSD" and m.listed < ARCHIVED_UNTIL))
 
 
 def _start_afresh(home: Home, api: str) -> None:
     """An empty home, with a tier of the made-up exchange's assets, and its address in place of Kraken's."""
     shutil.rmtree(home.folder, ignore_errors=True)
     home.folder.mkdir(parents=True)
-    tickers = ", ".join(f'"{asset_ticker(market.base)}"' for market in _exchange().cast)
+    tickers = ", ".join(f'"{asset_ticker(market.base)}"' for market in exchange().cast)
     (home.folder / "tiers.toml").write_text(f"[tiers]\nTIER1 = [{tickers}]\nTIER2 = []\nTIER3 = []\n")
     said = {"TIERS_FILE": "tiers.toml", "KRAKEN_API": api, "KRAKEN_RATE": RATE, "LOG_FILE": home.log.name}
     (home.folder / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
