@@ -15,10 +15,11 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Verdict, slot_verdicts
+from chandlery.exchanges.kraken.api.settings import ApiSettings
 from chandlery.exchanges.kraken.tiers import load_tiers
 from chandlery.models import DataCoverageRange
 from chandlery.pipeline.binding import checked_store
-from chandlery.pipeline.events import JobEnded
+from chandlery.pipeline.events import Event, JobEnded
 from chandlery.pipeline.job import run_job
 from chandlery.pipeline.knowledge import know
 from chandlery.pipeline.markets import ensure_markets, select
@@ -46,25 +47,42 @@ class InlineExecutor(Executor):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """`Runs(home, selection).ingest(archive, …)`: a lake in `home`, and what the test database knows of it."""
+    """`Runs(home, selection).ingest(archive, …)`: a lake in `home`, and what the test database knows of it.
+
+    `api`: how the exchange is asked by `told`, None where nobody is.
+    """
 
     home: Path
     selection: Selection
     now: datetime = NOW
+    api: ApiSettings | None = None
 
     def of(self, selection: Selection) -> "Runs":
         """The same lake, asked for something else."""
         return replace(self, selection=selection)
 
+    def at(self, now: datetime) -> "Runs":
+        """The same lake, at another time."""
+        return replace(self, now=now)
+
     def ingest(self, *sources: Path, auto_gap_fill: bool = True) -> JobEnded:
         """One run over all of `sources`."""
-        tiers = load_tiers(None)
-        ensure_markets(tiers)
-        request = IngestRequest(self.selection, sources, api_backfill=False, auto_gap_fill=auto_gap_fill)
-        events = list(run_job(request, self._around, InlineExecutor(), tiers))
-        ended = events[-1]
+        ended = self.told(*sources, auto_gap_fill=auto_gap_fill)[-1]
         assert isinstance(ended, JobEnded)
         return ended
+
+    def told(self, *sources: Path, auto_gap_fill: bool = True, incremental: bool = False) -> list[Event]:
+        """Every event of one run over all of `sources`."""
+        tiers = load_tiers(None)
+        ensure_markets(tiers)
+        request = IngestRequest(
+            self.selection,
+            sources,
+            api_backfill=self.api is not None,
+            auto_gap_fill=auto_gap_fill,
+            incremental=incremental,
+        )
+        return list(run_job(request, self._around, InlineExecutor(), tiers))
 
     def report(self) -> dict[str, Any]:
         """As `report_completeness --json` prints it."""
@@ -83,7 +101,8 @@ class Runs:
 
     @property
     def _around(self) -> Surroundings:
-        return Surroundings(f"parquet:{self.lake.name}", self.home, lambda: self.now)
+        api = self.api or ApiSettings()
+        return Surroundings(f"parquet:{self.lake.name}", self.home, lambda: self.now, api=api)
 
 
 def lake_rows(lake: Path, market: str, interval: Interval) -> pl.DataFrame:

@@ -8,9 +8,9 @@ from django.db import transaction
 
 from chandlery.errors import UsageError
 from chandlery.exchanges.base import Category, Listing, Tier
-from chandlery.exchanges.kraken.names import classify, load_listings, resolve
+from chandlery.exchanges.kraken.names import UnknownMarket, asset_ticker, classify, load_listings, resolve
 from chandlery.exchanges.kraken.tiers import TierTable
-from chandlery.models import Asset, Market
+from chandlery.models import Asset, DataCoverageRange, Market
 from chandlery.pipeline.request import Selection
 
 
@@ -20,6 +20,10 @@ class UnknownQuote(UsageError):
 
 class NothingSelected(UsageError):
     """No market matches {what}; {hint}."""
+
+
+class UnknownAsset(UsageError):
+    """Kraken has no asset or market {name!r}; {hint}"""
 
 
 def ensure_markets(tiers: TierTable) -> None:
@@ -100,6 +104,35 @@ def select(selection: Selection) -> list[Market]:
                 hint="try --quotes USD,EUR or --markets",
             )
     return sorted({market.altname: market for market in chosen}.values(), key=lambda market: market.altname)
+
+
+def on_record() -> list[Market]:
+    """The markets of which any candle or any silence is known, by name."""
+    return list(
+        Market.objects.select_related("base", "quote")
+        .filter(pk__in=DataCoverageRange.objects.values("market"))
+        .order_by("altname")
+    )
+
+
+def of_asset(name: str, quote: str = "USD") -> list[Market]:
+    """The markets that a user means by an asset: BTC, XBT, XXBT; or by a market's name. Sorted by name.
+
+    Of an asset: those on record, and where none is, the one in `quote`. Raises UnknownAsset, NothingSelected.
+    """
+    ticker = asset_ticker(name.strip().upper())
+    based = Market.objects.select_related("base", "quote").filter(base__ticker__iexact=ticker).order_by("altname")
+    if not based:
+        try:
+            return [_named(name.strip())]
+        except UnknownMarket as error:
+            raise UnknownAsset(**error.facts) from error
+    recorded = set(on_record())
+    known = [market for market in based if market in recorded]
+    chosen = known or [market for market in based if market.quote and market.quote.ticker == quote]
+    if not chosen:
+        raise NothingSelected(what=f"{ticker} quoted in {quote}", hint=f"name one, such as {based[0].altname}")
+    return chosen
 
 
 def _require_quotes(quotes: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from chandlery.candles.evidence import Coverage, Evidence, Source, answered, direct, settled
+from chandlery.candles.evidence import Coverage, Evidence, Source, answered, direct, settled, stale_ranges
 from chandlery.candles.gap import derivable
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
@@ -250,13 +250,16 @@ def _ask(
         return None if own or made else Ask(edge.source(series), RangeSet([window]))
     due = _open(series, want, coverage, own, settled) & RangeSet([window])
     derived = RangeSet(r for derivation in made for r in derivation.ranges)
-    # What is answered provisionally waits for finer slots that are not settled yet either, but kept current.
-    waiting = answered(coverage.get(series, {})) & due
+    # What was made of finer slots that are not settled yet waits for these, where they are kept current. An answer of
+    # its own that may still change is asked for again: nothing finer takes its place before it is settled.
+    waiting = stale_ranges(coverage.get(series, {})) & due
     for finer in series.interval.finer() if waiting else ():
         source = replace(series, interval=finer)
         if source in kept:
-            known = answered(coverage.get(source, {})).aligned_inwards(series.interval)
-            derived = derived | (waiting & known)
+            held = coverage.get(source, {})
+            # What is no longer among the newest slots, and was not settled, stays so.
+            young = answered(held) & answered({k: r for k, r in edge.foretold(finer).items() if k.provisional})
+            derived = derived | (waiting & (settled(held) | young).aligned_inwards(series.interval))
     return Ask(edge.source(series), due) if due - derived else None
 
 
@@ -308,11 +311,19 @@ def _derivations(
 def renewals(
     derived: Mapping[Series, RangeSet], lives: Mapping[Series, Life], coverage: Mapping[Series, Coverage]
 ) -> list[Derivation]:
-    """What to derive again of slots that once were `derived`: those whose finer candles have changed since."""
+    """What to derive again of slots that once were `derived`: those whose finer candles have changed since, or may have
+    where these are not settled yet.
+    """
     wanted = {series: Wanted(ranges.span, lives[series]) for series, ranges in derived.items()}
     found: list[Derivation] = []
-    for made in plan(wanted, coverage, ()).derivations:
+    # As if they had never been derived.
+    known = {**coverage, **{series: _without_stale(coverage.get(series, {})) for series in derived}}
+    for made in plan(wanted, known, ()).derivations:
         parts = tuple((ranges & derived[made.series], kind) for ranges, kind in made.parts)
         if any(ranges for ranges, _ in parts):
             found.append(replace(made, parts=tuple((ranges, kind) for ranges, kind in parts if ranges)))
     return found
+
+
+def _without_stale(coverage: Coverage) -> Coverage:
+    return {kind: ranges for kind, ranges in coverage.items() if not (kind.derived and kind.provisional)}

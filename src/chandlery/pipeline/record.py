@@ -175,7 +175,8 @@ def record_asked(result: Asked, job: IngestionJob, facts: MarketFacts, store: Ca
     for kind, ranges in result.answers.items():
         coverage = extended(coverage, kind, ranges)
     told = isinstance(known.traded, StoredSlots) and all(known.traded.agrees(days) for days in written.days)
-    if coverage == known.coverage and told:
+    # A candle can have other values although the same slots are answered for and traded.
+    if coverage == known.coverage and told and result.stored.changed is None:
         return
     with transaction.atomic():
         if result.stored.changed is not None:

@@ -44,6 +44,8 @@ class Run:
     done: set[str] = field(default_factory=set)
     asked: set[Series] = field(default_factory=set)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    #: Whether the API as a whole did not answer.
+    gave_up: bool = False
     #: Why the API did not answer, for series whose gaps stay open because of it.
     unanswered: dict[Series, str] = field(default_factory=dict)
     #: New candles of this run by interval, from files, answers and derivations.

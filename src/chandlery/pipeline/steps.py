@@ -68,6 +68,9 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     due = run.plan()
     yield gaps_found(rows, due.derivations, due.asks)
     yield from _ask(run, due, rows)
+    # An answer may begin later than foreseen, or fail to come: what was to be derived from it is asked for itself.
+    while not run.should_stop() and not run.gave_up and (more := run.plan()).asks:
+        yield from _ask(run, more, rows)
     yield from _derive(run)
     with run.recording():
         record_gaps(run.facts, run.ranges, run.surroundings.clock(), run.unanswered)
@@ -224,6 +227,7 @@ def _ask(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Even
                 done, failed, candles = done + 1, failed + bool(told.error), candles + event.inserted
                 yield event
     if conversation.error is not None:
+        run.gave_up = True
         run.failures.append((API, str(conversation.error)))
         for ask in due.asks:
             if ask.series not in run.asked:
