@@ -18,6 +18,8 @@ COMMANDS = (
     "compare_candles",
     "rebuild_state",
     "load_tiers",
+    "backfill_kraken_gaps",
+    "ingest_sequential",
     "demo",
 )
 #: Django's own, the same for every command.

@@ -39,6 +39,8 @@ class EdgeTruth:
     gone: set[str] = field(default_factory=set)
     dated: set[str] = field(default_factory=set)
     _known: dict[tuple[str, Interval], Slots] = field(default_factory=dict)
+    #: Of these, what cannot change any more.
+    _confirmed: dict[tuple[str, Interval], Slots] = field(default_factory=dict)
     _archived: dict[tuple[str, Interval], Slots] = field(default_factory=dict)
 
     def run(
@@ -59,25 +61,29 @@ class EdgeTruth:
                 self._look_into(edition, market)
             for interval in wanted:
                 self._set(market, interval, self._archive(market, interval))
+                self._confirm(market, interval, self._archive(market, interval))
             asked = sorted({ASKED_AS.get(interval, interval) for interval in wanted})
             for interval in asked if ask and market not in self.gone else ():
                 if not self._is_listed(market, now, online):
                     self.gone.add(market)
                     break
                 self._set(market, interval, self._answer(market, interval, now))
+                self._confirm(market, interval, self._answer(market, interval, now, young=False))
             for interval in wanted:
-                self._derive(market, interval)
+                self._derive(market, interval, now)
 
     def series(self, market: str, interval: Interval, now: datetime) -> SeriesTruth:
         """The verdicts of every slot that is closed at `now`, and the candles that must be stored of them."""
         size = (now - self.origin) // _width(interval)
         known, traded = self._of(market, interval), self._trades(market, interval)
+        stored = known
+        known = self._held(market, interval, now)
         verdicts = np.full(len(known), Expected.MISSING, dtype=object)
         verdicts[known] = Expected.QUIET_CLAIMED
-        verdicts[known & traded] = Expected.TRADED
+        verdicts[stored & traded] = Expected.TRADED
         verdicts[self._unlisted(market, interval)] = Expected.UNLISTED
         closed = np.arange(len(known)) < size
-        rows = self._candles(market, interval).filter(pl.Series((known & closed)[traded]))
+        rows = self._candles(market, interval).filter(pl.Series((stored & closed)[traded]))
         return SeriesTruth(market, interval, (self.origin - EPOCH) // _width(interval), verdicts[:size], rows)
 
     # ---------------------------------------------------------------------------------------------------- archives
@@ -128,18 +134,30 @@ class EdgeTruth:
         closed = EPOCH + (now - EPOCH) // _width(asked) * _width(asked)
         return TimeRange.maybe(EPOCH + timedelta(seconds=shown[0]), closed) if shown else None
 
-    def _answer(self, market: str, interval: Interval, now: datetime) -> Slots:
+    def _answer(self, market: str, interval: Interval, now: datetime, *, young: bool = True) -> Slots:
+        """The newest three can still change: they are `young`."""
         slots, told = self._none(interval), self.window(market, interval, now)
         if told is not None:
-            slots[self._span(interval, told.start, told.end)] = True
+            slots[self._span(interval, told.start, told.end if young else told.end - 3 * _width(interval))] = True
         return slots
+
+    def _held(self, market: str, interval: Interval, now: datetime) -> Slots:
+        """What is answered for at `now`: of what could still change when it was told, what can be asked again."""
+        asked = ASKED_AS.get(interval, interval)
+        closed = EPOCH + (now - EPOCH) // _width(asked) * _width(asked)
+        askable = self._none(interval)
+        askable[self._span(interval, closed - 720 * _width(asked), self.until)] = True
+        confirmed = self._confirmed.get((market, interval), self._none(interval))
+        return confirmed | (self._of(market, interval) & askable)
 
     # --------------------------------------------------------------------------------------------------- derivation
 
-    def _derive(self, market: str, interval: Interval) -> None:
+    def _derive(self, market: str, interval: Interval, now: datetime) -> None:
         for finer in _finer(interval):
-            known = self._of(market, finer) | self._unlisted(market, finer)
-            self._set(market, interval, self._whole(known, interval, finer))
+            unlisted = self._unlisted(market, finer)
+            self._set(market, interval, self._whole(self._held(market, finer, now) | unlisted, interval, finer))
+            confirmed = self._confirmed.get((market, finer), self._none(finer))
+            self._confirm(market, interval, self._whole(confirmed | unlisted, interval, finer))
 
     def _whole(self, known: Slots, interval: Interval, finer: Interval) -> Slots:
         """The slots of which every finer one is known."""
@@ -158,6 +176,9 @@ class EdgeTruth:
 
     def _set(self, market: str, interval: Interval, slots: Slots) -> None:
         self._known[market, interval] = self._of(market, interval) | slots
+
+    def _confirm(self, market: str, interval: Interval, slots: Slots) -> None:
+        self._confirmed[market, interval] = self._confirmed.get((market, interval), self._none(interval)) | slots
 
     def _of(self, market: str, interval: Interval) -> Slots:
         return self._known.get((market, interval), self._none(interval))

@@ -92,7 +92,7 @@ class Runs:
     def verdicts(self, market: str, interval: Interval, within: TimeRange) -> list[tuple[TimeRange, Verdict]]:
         """Runs of equal verdict, by what state and store know."""
         store = checked_store(self._around.store_url, self.home)
-        facts = know(select(replace(self.selection, markets=(market,))), store)[market]
+        facts = know(select(replace(self.selection, markets=(market,))), store, self.now)[market]
         return slot_verdicts(facts.series[interval], within)
 
     @property

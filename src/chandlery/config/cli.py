@@ -13,7 +13,7 @@ from chandlery.errors import ChandleryError, UsageError
 
 INTERRUPTED = 130
 #: Commands that hand work to processes.
-READ_FILES = frozenset({"ingest_kraken_unified", "rebuild_state"})
+READ_FILES = frozenset({"backfill_kraken_gaps", "ingest_kraken_unified", "ingest_sequential", "rebuild_state"})
 
 
 class UnknownCommand(UsageError):

@@ -36,7 +36,7 @@ class WrongTier(UsageError):
 
 
 class NoIntervals(UsageError):
-    """--intervals names none; choose from 1, 5, 15, 30, 60, 240, 720, 1440 (minutes), such as 60,1440"""
+    """{option} names none; choose from 1, 5, 15, 30, 60, 240, 720, 1440 (minutes), such as 60,1440"""
 
 
 class NothingAsked(UsageError):
@@ -98,7 +98,7 @@ def add_workers(parser: ArgumentParser) -> None:
 
 def selection_of(options: dict[str, Any]) -> Selection:
     """What the options of `add_selection` ask for. Raises UsageError."""
-    tiers = _tiers([*([options["tier"]] if options["tier"] else []), *names(options["tiers"])])
+    tiers = tiers_named([*([options["tier"]] if options["tier"] else []), *names(options["tiers"])])
     markets = tuple(dict.fromkeys(names(options["markets"])))
     if tiers and markets:
         raise TiersAndMarkets
@@ -108,10 +108,7 @@ def selection_of(options: dict[str, Any]) -> Selection:
     end = day("--end-date", options["end_date"])
     if start is not None and end is not None and start > end:
         raise EmptyDates(start=f"{start:%F}", end=f"{end:%F}")
-    named = settings.DEFAULT_INTERVALS if options["intervals"] is None else options["intervals"]
-    intervals = tuple(sorted({Interval.parse(item) for item in names(named)}))
-    if not intervals:
-        raise NoIntervals
+    intervals = intervals_named("--intervals", options["intervals"])
     quotes = [DEFAULT_QUOTE] if options["quotes"] is None else options["quotes"]
     return Selection(
         intervals=intervals,
@@ -121,6 +118,30 @@ def selection_of(options: dict[str, Any]) -> Selection:
         start=start,
         end=end + timedelta(days=1) if end is not None else None,
     )
+
+
+def intervals_named(option: str, values: Sequence[object] | None) -> tuple[Interval, ...]:
+    """What `option` names, the narrowest first; the setting's where it is not given. Raises NoIntervals,
+    UnknownInterval.
+    """
+    named = settings.DEFAULT_INTERVALS if values is None else values
+    intervals = tuple(sorted({Interval.parse(item) for item in names(named)}))
+    if not intervals:
+        raise NoIntervals(option=option)
+    return intervals
+
+
+def tiers_named(values: Iterable[str]) -> tuple[str, ...]:
+    """TIER1 … TIER4 in order, whatever the case; ALL is all of them. Raises WrongTier."""
+    found: set[str] = set()
+    for value in values:
+        if value.upper() == "ALL":
+            found.update(tier.value for tier in Tier)
+        elif value.upper() in Tier.__members__:
+            found.add(value.upper())
+        else:
+            raise WrongTier(value=value)
+    return tuple(sorted(found))
 
 
 def day(option: str, value: str | None) -> datetime | None:
@@ -153,15 +174,3 @@ def _processes(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise ArgumentTypeError(f"{value!r} is no number of processes; give a whole number from 1 on")
     return int(value)
-
-
-def _tiers(values: Iterable[str]) -> tuple[str, ...]:
-    found: set[str] = set()
-    for value in values:
-        if value.upper() == "ALL":
-            found.update(tier.value for tier in Tier)
-        elif value.upper() in Tier.__members__:
-            found.add(value.upper())
-        else:
-            raise WrongTier(value=value)
-    return tuple(sorted(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -12,12 +13,12 @@ from typing import Any
 from django.conf import settings
 
 from chandlery.management.base import ChandleryCommand, command_line, surroundings, tiers
-from chandlery.management.listeners import listener_for, render_plan
+from chandlery.management.listeners import Listener, listener_for, render_plan
 from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import check_outputs, print_report, write_files
 from chandlery.models import IngestionJob
 from chandlery.pipeline.binding import checked_store
-from chandlery.pipeline.events import JobEnded, Planned, SourcesFound
+from chandlery.pipeline.events import Event, JobEnded, Planned, SourcesFound
 from chandlery.pipeline.job import dry_run, run_job
 from chandlery.pipeline.markets import select
 from chandlery.pipeline.report import report
@@ -28,9 +29,16 @@ DONE, FAILED, INCOMPLETE, PAUSED = 0, 1, 3, 130
 
 
 def ingest(
-    command: ChandleryCommand, request: IngestRequest, options: dict[str, Any], resume: IngestionJob | None = None
+    command: ChandleryCommand,
+    request: IngestRequest,
+    options: dict[str, Any],
+    resume: IngestionJob | None = None,
+    rerun: str = "",
 ) -> int:
-    """Do it, or show the plan; the exit status. `options` are those of `add_outputs`, with dry_run, yes, verbosity."""
+    """Do it, or show the plan; the exit status. `options` are those of `add_outputs`, with dry_run, yes, verbosity.
+
+    `rerun` is the command that the report recommends where that is not the one that was typed.
+    """
     check_outputs(options)
     command.prepare_state(dry_run=options["dry_run"])
     out = sys.stderr if options["json"] else command.stdout
@@ -38,7 +46,7 @@ def ingest(
         if options["dry_run"]:
             _show_plan(command, request, executor, out, options)
             return DONE
-        return _run(command, request, executor, out, options, resume)
+        return _run(command, request, executor, out, options, resume, rerun or command_line())
 
 
 def _show_plan(
@@ -59,39 +67,61 @@ def _run(
     out: Any,
     options: dict[str, Any],
     resume: IngestionJob | None,
+    rerun: str,
 ) -> int:
+    def go_on(event: Event) -> bool:
+        if isinstance(event, SourcesFound) and not request.sources and not request.incremental:
+            out.write(f"  Put archives into {settings.ARCHIVE_DIR}, or name them with --source PATH.\n")
+        asks = isinstance(event, Planned) and (event.files or event.asks) and not options["yes"]
+        return not asks or confirmed()
+
     around = surroundings()
-    ended: JobEnded | None = None
     listener = listener_for(out, options["verbosity"], incremental=request.incremental, log_file=settings.LOG_FILE)
-    with stop_flag() as should_stop, listener as listen:
-        steps = run_job(request, around, executor, tiers(), should_stop, resume)
-        for event in steps:
-            listen(event)
-            if isinstance(event, SourcesFound) and not request.sources and not request.incremental:
-                out.write(f"  Put archives into {settings.ARCHIVE_DIR}, or name them with --source PATH.\n")
-            if isinstance(event, Planned) and (event.files or event.asks) and not options["yes"] and not _confirmed():
-                steps.close()
-                out.write("Not started.\n")
-                return PAUSED
-            if isinstance(event, JobEnded):
-                ended = event
-    assert ended is not None, "a run that raises nothing tells how it ended"
-    if ended.status == "PAUSED":
-        again = f"{settings.PROGRAM} ingest_kraken_unified --resume {str(ended.job_id)[:8]}"
-        out.write(f"Paused. Nothing is lost; go on with:\n  {again}\n")
+    ended = follow(request, executor, listener, out, go_on, resume)
+    if ended is None:
         return PAUSED
-    made = report(
-        request.selection, select(request.selection), checked_store(around.store_url, around.home), around.clock()
-    )
+    store = checked_store(around.store_url, around.home)
+    made = report(request.selection, select(request.selection), store, ended.until or around.clock())
     if options["json"] or not request.incremental:
-        print_report(made, options, command.stdout, command_line())
+        print_report(made, options, command.stdout, rerun)
     write_files(made, options, out)
     if ended.failures:
         return FAILED
     return INCOMPLETE if request.complete and not made.complete else DONE
 
 
-def _confirmed() -> bool:
+def follow(
+    request: IngestRequest,
+    executor: Executor,
+    listener: Listener,
+    out: Any,
+    go_on: Callable[[Event], bool] = lambda event: True,
+    resume: IngestionJob | None = None,
+) -> JobEnded | None:
+    """Run it and tell `listener` everything; how it ended, None where it was paused: `out` says so.
+
+    `go_on` is asked after each event whether the run shall.
+    """
+    ended: JobEnded | None = None
+    with stop_flag() as should_stop, listener as listen:
+        steps = run_job(request, surroundings(), executor, tiers(), should_stop, resume)
+        for event in steps:
+            listen(event)
+            if not go_on(event):
+                steps.close()
+                out.write("Not started.\n")
+                return None
+            if isinstance(event, JobEnded):
+                ended = event
+    assert ended is not None, "a run that raises nothing tells how it ended"
+    if ended.status == "PAUSED":
+        again = f"{settings.PROGRAM} ingest_kraken_unified --resume {str(ended.job_id)[:8]}"
+        out.write(f"Paused. Nothing is lost; go on with:\n  {again}\n")
+        return None
+    return ended
+
+
+def confirmed() -> bool:
     """Ask, where somebody is there to answer."""
     if not sys.stdin.isatty():
         return True

@@ -35,12 +35,13 @@ def plan_lines(planned: Planned, columns: int) -> list[str]:
     if not planned.files:
         serve = "nothing new"
     left = [f"• {files_left_text(planned)}"] if planned.files_left else []
+    derived = len({(made.market, made.interval) for made in planned.derivations})
     return [
         f"• Files to read: {len(planned.files):,} ({size}){known}",
         *left,
         f"• From CSV: {serve}",
         f"• From the API: {api_text(planned)}",
-        f"• Derived from finer intervals: {plural(len({(d.market, d.interval) for d in planned.derivations}), 'series', 'series')}",
+        f"• Derived from finer intervals: {plural(derived, 'series', 'series')}",
         "",
         *slot_table(planned.lines, columns),
     ]

@@ -4,11 +4,12 @@ from chandlery.models.archive import ArchiveRelease, FileIngestionRecord, FileSt
 from chandlery.models.asset import Asset, Market
 from chandlery.models.binding import StoreBinding
 from chandlery.models.coverage import DataCoverageRange, TradedDays
-from chandlery.models.gap import GapRecord, GapStatus
+from chandlery.models.gap import OPEN, GapRecord, GapStatus
 from chandlery.models.job import IngestionJob, JobStatus
 from chandlery.models.lease import Lease, LeasedSeries
 
 __all__ = [
+    "OPEN",
     "ArchiveRelease",
     "Asset",
     "DataCoverageRange",

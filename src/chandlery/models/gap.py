@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import ClassVar
+
 from django.db import models
 
 from chandlery.candles.gap import Reason
@@ -16,6 +19,22 @@ class GapStatus(models.TextChoices):
     UNFILLABLE = "UNFILLABLE"
     FAILED = "FAILED"
     ACCEPTED = "ACCEPTED"
+
+
+OPEN = (GapStatus.DETECTED, GapStatus.BACKFILLING, GapStatus.UNFILLABLE, GapStatus.FAILED, GapStatus.ACCEPTED)
+
+
+class GapRecords(models.Manager["GapRecord"]):
+    """Questions about gaps, each asked in one place."""
+
+    def open_of(self, markets: Iterable[Market], intervals: Iterable[int]) -> list[GapRecord]:
+        """Those of these series that are open, with their markets, in order of time."""
+        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status__in=OPEN)
+        return list(rows.order_by("gap_start").select_related("market"))
+
+    def give_up_backfilling(self, markets: Iterable[Market]) -> None:
+        """What was being asked for when a run ended before its time is open as before."""
+        self.filter(market__in=list(markets), status=GapStatus.BACKFILLING).update(status=GapStatus.DETECTED)
 
 
 class GapRecord(models.Model):
@@ -37,6 +56,8 @@ class GapRecord(models.Model):
     filled_at = models.DateTimeField(null=True, blank=True)
     required_csv_file = models.TextField(blank=True, help_text="What to fetch, where the API cannot answer.")
     error_message = models.TextField(blank=True)
+
+    objects: ClassVar[GapRecords] = GapRecords()
 
     class Meta:
         ordering = ("market", "interval_minutes", "gap_start")

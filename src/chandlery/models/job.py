@@ -42,9 +42,15 @@ class IngestionJob(models.Model):
     candles_revised = models.PositiveBigIntegerField(
         default=0, help_text="Stored candles that a later answer of the API changed."
     )
+    candles_conflicting = models.PositiveBigIntegerField(
+        default=0, help_text="Candles of the API's answers that differ from a stronger source, which stands."
+    )
     series_failed = models.PositiveIntegerField(default=0, help_text="Series that the API gave no answer for.")
     requests_made = models.PositiveIntegerField(default=0, help_text="Requests to the exchange, with repetitions.")
     csv_source_dir = models.TextField(blank=True, help_text="The sources, joined by the path separator.")
+    sources = models.JSONField(
+        null=True, blank=True, help_text="The sources named by --source; none: ARCHIVE_DIR, looked at anew each time."
+    )
     api_backfill_enabled = models.BooleanField(default=True)
     auto_gap_fill = models.BooleanField(default=True)
     complete = models.BooleanField(default=False, help_text="--complete was asked.")

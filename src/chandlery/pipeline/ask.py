@@ -7,6 +7,7 @@ written by workers. The database is not known here: what came of each request go
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -35,6 +36,8 @@ MOST_UNREACHABLE = 3
 MAINTENANCE_STEP = 30.0
 #: Between two looks at whether to stop, in seconds.
 LOOK = 0.2
+#: So many looks without news, and the caller is told that it goes on: about every five seconds.
+LOOKS_AT_ONCE = 25
 #: How far the clocks may be apart before it is worth a line.
 CLOCKS_APART = timedelta(seconds=60)
 
@@ -44,7 +47,7 @@ class InMaintenance(ChandleryError):
 
 
 class GaveUp(ChandleryError):
-    """{error}; {unasked} series were not asked for after that, the next run asks for them"""
+    """{error} Given up, {unasked} series not asked for: the next run asks again"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,25 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to know that stops nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClocksApart:
     """Our clock is `ahead` of the exchange's (behind: below zero)."""
 
     ahead: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """Nothing new, but it goes on."""
+
+
+Told = Asked | Waiting | Remark | ClocksApart | Still
 
 
 @dataclass(slots=True)
@@ -96,7 +114,7 @@ class Conversation:
     error: ChandleryError | None = None
     current: tuple[str, ...] = ()
 
-    def about(self, asks: Sequence[Ask]) -> Iterator[Asked | Waiting | ClocksApart]:
+    def about(self, asks: Sequence[Ask]) -> Iterator[Told]:
         """Ask, and tell what comes of it as it comes. Once `should_stop`, requests are dropped and writes finished."""
         with asyncio.Runner() as runner:
             asking = _Asking(self, deque(_spread(asks)))
@@ -127,12 +145,15 @@ class _Asking:
     def __init__(self, of: Conversation, waiting: deque[Ask]) -> None:
         self._of = of
         self._waiting = waiting
-        self._told: asyncio.Queue[Asked | Waiting | ClocksApart] = asyncio.Queue()
+        self._told: asyncio.Queue[Told] = asyncio.Queue()
         self._work: asyncio.Task[None] | None = None
         self._api: KrakenApi | None = None
         self._in_hand: dict[str, None] = {}
         self._writing: set[asyncio.Task[None]] = set()
         self._unanswered = self._unreachable = 0
+        self._stopping = False
+        #: The markets that are listed, once somebody had to know.
+        self._listed: asyncio.Task[frozenset[str]] | None = None
         self.error: ChandleryError | None = None
 
     @property
@@ -143,27 +164,34 @@ class _Asking:
     def current(self) -> tuple[str, ...]:
         return tuple(self._in_hand)
 
-    async def next(self) -> Asked | Waiting | ClocksApart | None:
+    async def next(self) -> Told | None:
         """The next thing to tell; None once there is nothing more."""
         if self._work is None:
             self._work = asyncio.create_task(self._ask_all())
-        while True:
+        for look in itertools.count(1):
             if not self._told.empty():
                 return self._told.get_nowait()
             if self._work.done():
-                self._work.result()
+                if not self._work.cancelled():
+                    self._work.result()
                 return None
-            if self._of.should_stop():
+            if look % LOOKS_AT_ONCE == 0:
+                return Still()
+            if self._of.should_stop() and not self._stopping:
+                # Once: a second time would cut off writes that are being finished.
+                self._stopping = True
                 self._work.cancel()
             getting = asyncio.create_task(self._told.get())
             await asyncio.wait({getting, self._work}, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
             if getting.done():
                 return getting.result()
             getting.cancel()
+        raise AssertionError("counting does not end")
 
     async def close(self) -> None:
         if self._work is not None and not self._work.done():
-            self._work.cancel()
+            if not self._stopping:
+                self._work.cancel()
             await asyncio.wait({self._work})
 
     async def _ask_all(self) -> None:
@@ -177,18 +205,29 @@ class _Asking:
                 if self.error is None:
                     await self._side_by_side(min(settings.connections, len(self._waiting)))
         except asyncio.CancelledError:
-            # A run that stops, on demand or for another error, keeps what was answered already.
+            # A run that stops on demand keeps what was answered already.
             await self._finish_writing()
+        except ApiError as error:
+            # No client can be made: certificates, a proxy, the budget's file.
+            self.error = GaveUp(error=error, unasked=len(self._waiting))
 
     async def _side_by_side(self, connections: int) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(connections):
-                group.create_task(self._ask_in_turn())
-        await self._finish_writing()
+        """Raises what any of the connections raises, once answers in hand are written."""
+        asking = [asyncio.create_task(self._ask_in_turn()) for _ in range(connections)]
+        try:
+            await asyncio.gather(*asking)
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            await self._finish_writing()
 
     async def _finish_writing(self) -> None:
-        while self._writing:
-            await asyncio.wait(self._writing)
+        """Wait for answers that are being written. Raises what went wrong with one of them."""
+        written = await asyncio.gather(*self._writing, return_exceptions=True)
+        for failure in written:
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def _look_at_exchange(self, api: KrakenApi) -> None:
         """Wait while it is in maintenance, and compare clocks."""
@@ -209,7 +248,7 @@ class _Asking:
             self.error = GaveUp(error=error, unasked=len(self._waiting))
         except ApiError as error:
             # It may tell candles all the same.
-            self._waits(str(error), 0.0)
+            self._told.put_nowait(Remark(str(error)))
         else:
             if abs(ahead) > CLOCKS_APART:
                 self._told.put_nowait(ClocksApart(ahead))
@@ -229,6 +268,9 @@ class _Asking:
         asked_at = self._of.around.clock()
         try:
             answer = await self._api.ohlc(ask.series.market, ask.series.interval)
+        except UnknownPair as error:
+            await self._unknown(ask, error)
+            return
         except ApiError as error:
             self._failed(ask, error)
             return
@@ -249,12 +291,35 @@ class _Asking:
         self._told.put_nowait(Asked(ask, task.committed.answers, stored, first, last))
 
     def _failed(self, ask: Ask, error: ApiError) -> None:
-        self._told.put_nowait(Asked(ask, error=str(error), unlisted=isinstance(error, UnknownPair)))
+        self._told.put_nowait(Asked(ask, error=str(error)))
         self._unreachable = self._unreachable + 1 if isinstance(error, Unreachable) else 0
         self._unanswered = self._unanswered + 1 if isinstance(error, Unreachable | NoAnswer) else 0
         hopeless = self._unreachable >= MOST_UNREACHABLE or self._unanswered >= MOST_UNANSWERED
         if hopeless and self.error is None and self._waiting:
             self.error = GaveUp(error=error, unasked=len(self._waiting))
 
+    async def _unknown(self, ask: Ask, error: UnknownPair) -> None:
+        """The exchange says that it does not know a market: its list of markets must say so too to be believed."""
+        assert self._api is not None, "there is something to ask"
+        if self._listed is None:
+            self._listed = asyncio.create_task(_names_listed(self._api))
+        try:
+            listed = await asyncio.shield(self._listed)
+        except ApiError as doubt:
+            self._failed(ask, doubt)
+            return
+        if ask.series.market in listed:
+            self._failed(ask, error)
+            return
+        self._told.put_nowait(Asked(ask, error=str(error), unlisted=True))
+        # Not known at one interval, so not at another.
+        for other in [other for other in self._waiting if other.series.market == ask.series.market]:
+            self._waiting.remove(other)
+            self._told.put_nowait(Asked(other, error=str(error), unlisted=True))
+
     def _waits(self, why: str, seconds: float) -> None:
         self._told.put_nowait(Waiting(why, seconds))
+
+
+async def _names_listed(api: KrakenApi) -> frozenset[str]:
+    return frozenset(listing.altname for listing in await api.asset_pairs())

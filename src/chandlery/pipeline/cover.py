@@ -33,7 +33,7 @@ def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
     ingested = _ingested(listed)
     _date_first_trades(listed, ingested, {release.pk for release in releases if release.complete})
     gained = 0
-    facts = know(listed, store)
+    facts = know(listed, store, now)
     for release in releases:
         present = {name for names in release.members.values() for name in names}
         for market_facts in facts.values():

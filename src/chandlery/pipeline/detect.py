@@ -15,11 +15,9 @@ from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge, judge
 from chandlery.exchanges.kraken.window import asked_as
-from chandlery.models import GapRecord, GapStatus, Market
+from chandlery.models import OPEN, GapRecord, GapStatus, Market
 from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.reporting.completeness import GapEntry, gap_entry
-
-OPEN = (GapStatus.DETECTED, GapStatus.BACKFILLING, GapStatus.UNFILLABLE, GapStatus.FAILED, GapStatus.ACCEPTED)
 
 
 def open_gaps(known: Knowledge, within: Iterable[TimeRange]) -> list[Gap]:

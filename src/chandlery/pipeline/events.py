@@ -187,6 +187,8 @@ class SeriesAsked:
     inserted: int = 0
     #: Candles that were stored and have changed since.
     revised: int = 0
+    #: Candles of the answer that differ from a stronger source, which stands.
+    conflicting: int = 0
     error: str = ""
     #: The series being asked for now.
     current: tuple[str, ...] = ()
@@ -275,6 +277,8 @@ class JobEnded:
     at: datetime
     error: str = ""
     failures: tuple[tuple[str, str], ...] = field(default=())
+    #: Up to when slots were wanted: a report of then shows what came of it.
+    until: datetime | None = None
 
 
 Event = (

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from chandlery.candles.interval import Interval
 from chandlery.errors import ChandleryError, UsageError
 from chandlery.exchanges.kraken.tiers import TierTable
-from chandlery.models import IngestionJob, JobStatus
+from chandlery.models import GapRecord, IngestionJob, JobStatus
 from chandlery.pipeline import events
 from chandlery.pipeline.binding import bind, checked_store
 from chandlery.pipeline.discover import discover
@@ -75,14 +76,21 @@ def run_job(
     except BaseException as error:
         # Whatever stops a run, its job must not stay RUNNING. The error goes on to the caller.
         paused = isinstance(error, KeyboardInterrupt | GeneratorExit)
-        _finish(run, JobStatus.PAUSED if paused else JobStatus.FAILED, str(error) or type(error).__name__)
+        # Where the database itself fails, its first error is the one to tell.
+        with suppress(DatabaseError):
+            _finish(run, JobStatus.PAUSED if paused else JobStatus.FAILED, str(error) or type(error).__name__)
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(program=settings.PROGRAM, job=str(run.job.pk)[:8]) from error
         raise
     status = JobStatus.PAUSED if run.should_stop() else JobStatus.COMPLETED
     _finish(run, status)
     yield events.JobEnded(
-        run.job.job_id, status, run.job.files_failed, surroundings.clock(), failures=tuple(run.failures)
+        run.job.job_id,
+        status,
+        run.job.files_failed,
+        surroundings.clock(),
+        failures=tuple(run.failures),
+        until=run.until,
     )
 
 
@@ -102,8 +110,10 @@ def dry_run(
     return told
 
 
-def request_of(job: IngestionJob, workers: int) -> IngestRequest:
-    """What a job was asked for. Without an end date, its end moves to now."""
+def request_of(job: IngestionJob, default_sources: Iterable[Path], workers: int) -> IngestRequest:
+    """What a job was asked for. Without an end date, its end moves to now; without sources of its own, it reads
+    `default_sources` as they are now.
+    """
     return IngestRequest(
         Selection(
             intervals=tuple(Interval(minutes) for minutes in job.intervals),
@@ -113,7 +123,8 @@ def request_of(job: IngestionJob, workers: int) -> IngestRequest:
             start=job.start_date,
             end=job.end_date,
         ),
-        tuple(Path(path) for path in job.csv_source_dir.split(os.pathsep) if path),
+        tuple(Path(path) for path in (default_sources if job.sources is None else job.sources)),
+        sources_named=job.sources is not None,
         complete=job.complete,
         stop_on_error=job.stop_on_error,
         api_backfill=job.api_backfill_enabled,
@@ -138,7 +149,7 @@ def _prepare(
     with transaction.atomic():  # a market that nobody knows undoes what the names of files brought
         register(found.altnames, tiers)
         markets = select(request.selection)
-    return Run(request, surroundings, executor, should_stop, store, markets, found)
+    return Run(request, surroundings, executor, should_stop, store, markets, found, until=now)
 
 
 def _begin(run: Run, resume: IngestionJob | None) -> None:
@@ -171,6 +182,7 @@ def _new_job(run: Run, now: datetime) -> IngestionJob:
         started_at=now,
         assets_count=len({market.base_id or market.pk for market in run.markets}),
         csv_source_dir=os.pathsep.join(str(path.absolute()) for path in run.request.sources),
+        sources=[str(path.absolute()) for path in run.request.sources] if run.request.sources_named else None,
         api_backfill_enabled=run.request.api_backfill,
         auto_gap_fill=run.request.auto_gap_fill,
         complete=run.request.complete,
@@ -198,5 +210,6 @@ def _finish(run: Run, status: JobStatus, error: str = "") -> None:
         run.job.status, run.job.error_message = status, error
         run.job.completed_at = run.surroundings.clock()
         run.job.save(update_fields=["status", "error_message", "completed_at"])
+        GapRecord.objects.give_up_backfilling(run.markets)
         if run.lease is not None:
             run.lease.release()

@@ -9,15 +9,18 @@ from datetime import UTC, datetime, time, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from chandlery.candles.evidence import Coverage, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.start import earliest_slot
-from chandlery.candles.timerange import TimeRange
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge
+from chandlery.exchanges.kraken.window import ohlc_window
 from chandlery.models import DataCoverageRange, Market, TradedDays
 from chandlery.stores.base import CandleStore, DayCounts
 
 DAY = timedelta(days=1)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def series_of(market: Market, interval: Interval) -> Series:
@@ -94,9 +97,19 @@ class MarketFacts:
         return self.market.first_trade is not None
 
 
-def know(markets: Iterable[Market], store: CandleStore) -> dict[str, MarketFacts]:
-    """Everything state knows of every interval of `markets`, by altname. The number of queries does not grow with
-    them.
+def _without_unconfirmed(coverage: Coverage, interval: Interval, now: datetime) -> Coverage:
+    """What the API said of slots that could still change answers for them only as long as it can be asked again."""
+    unconfirmed = [kind for kind in coverage if kind.source is Source.API and kind.provisional]
+    if not unconfirmed:
+        return coverage
+    askable = RangeSet([TimeRange(ohlc_window(interval, now).start, LATEST)])
+    held = {kind: ranges & askable if kind in unconfirmed else ranges for kind, ranges in coverage.items()}
+    return {kind: ranges for kind, ranges in held.items() if ranges}
+
+
+def know(markets: Iterable[Market], store: CandleStore, now: datetime) -> dict[str, MarketFacts]:
+    """Everything state knows of every interval of `markets` at `now`, by altname. The number of queries does not grow
+    with them.
     """
     listed = list(markets)
     by_pk = {market.pk: market for market in listed}
@@ -112,7 +125,8 @@ def know(markets: Iterable[Market], store: CandleStore) -> dict[str, MarketFacts
         for interval in Interval:
             row = days.get((market.pk, int(interval)))
             slots = StoredSlots.of(series_of(market, interval), store, row)
-            known[interval] = Knowledge(interval, market.life, coverage[market.pk, int(interval)], slots)
+            held = _without_unconfirmed(coverage[market.pk, int(interval)], interval, now)
+            known[interval] = Knowledge(interval, market.life, held, slots)
             if row is not None:
                 firsts[interval] = row.first_slot
         facts[market.altname] = MarketFacts(market, known, market.first_trade or earliest_slot(firsts))

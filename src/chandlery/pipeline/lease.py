@@ -6,7 +6,8 @@ another host when it has not been renewed in time. A stopped process of this hos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 
+from chandlery.candles.interval import Interval
 from chandlery.errors import ChandleryError
 from chandlery.models import IngestionJob, JobStatus, Lease, LeasedSeries, Market
 from chandlery.models.coverage import SeriesKey
@@ -187,6 +189,18 @@ class Held:
     def _lost(self) -> LeaseLost:
         repair = _resume(self.job_id) if self.job_id else "run the same command again"
         return LeaseLost(purpose=self.purpose, renewed=self.renewed_at, repair=repair)
+
+
+@contextmanager
+def everything_held(purpose: str, clock: Callable[[], datetime]) -> Iterator[Held]:
+    """Hold every series there is for a while. Raises SeriesHeld where a run is writing."""
+    settle_dead(clock())
+    markets = Market.objects.values_list("pk", flat=True)
+    held = Held.acquire(purpose, None, [(pk, int(interval)) for pk in markets for interval in Interval], clock)
+    try:
+        yield held
+    finally:
+        held.release()
 
 
 def settle_dead(now: datetime, process_table: ProcessTable = LOCAL) -> list[IngestionJob]:

@@ -10,8 +10,8 @@ from datetime import datetime
 from chandlery.candles.gap import gaps_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.verdict import Tally, judge
-from chandlery.models import GapRecord, GapStatus, Market
-from chandlery.pipeline.detect import OPEN, status_of
+from chandlery.models import OPEN, GapRecord, GapStatus, Market
+from chandlery.pipeline.detect import status_of
 from chandlery.pipeline.knowledge import MarketFacts, know
 from chandlery.pipeline.request import Selection
 from chandlery.reporting.completeness import (
@@ -26,7 +26,7 @@ from chandlery.stores.base import CandleStore
 
 def report(selection: Selection, markets: Sequence[Market], store: CandleStore, now: datetime) -> CompletenessReport:
     """The verdicts of every series of the selection, counted, with its gaps."""
-    facts = know(markets, store)
+    facts = know(markets, store, now)
     statuses = _statuses(markets)
     entries = [
         _entry(facts[market.altname], interval, selection, statuses, now)

@@ -49,6 +49,8 @@ class IngestRequest:
 
     selection: Selection
     sources: tuple[Path, ...]
+    #: Whether somebody named them, or they are the default.
+    sources_named: bool = True
     complete: bool = False
     stop_on_error: bool = False
     api_backfill: bool = True

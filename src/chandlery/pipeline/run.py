@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from chandlery.models import ArchiveRelease, IngestionJob, Market
 from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Edge
 from chandlery.pipeline.knowledge import MarketFacts, know
-from chandlery.pipeline.lease import Held
+from chandlery.pipeline.lease import Held, SeriesHeld
 from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.stores.base import CandleStore
@@ -38,6 +38,8 @@ class Run:
     store: CandleStore
     markets: list[Market]
     found: Found
+    #: Up to when slots are wanted: the time when it began, so that a run that takes a while ends complete.
+    until: datetime
     releases: dict[str, ArchiveRelease] = field(default_factory=dict)
     files: list[FileOnHand] = field(default_factory=list)
     facts: dict[str, MarketFacts] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Run:
         """Every series asked for, as far as its market's history is known by now, or files yet to be read foretell
         it. Of an incremental run, what comes after what was known when it began.
         """
-        now = self.surroundings.clock()
+        now = self.until
         unread = [file for file in self.files if not file.unchanged and file.member.signature not in self.done]
         starts = first_slots(unread)
         trades = first_slots(file for file in unread if file.period is not None and file.period.complete)
@@ -86,11 +88,19 @@ class Run:
     @property
     def ranges(self) -> dict[Series, TimeRange | None]:
         """What was asked for of every series, by what is stored: as the report has it."""
-        now = self.surroundings.clock()
+        now = self.until
         return {
             Series(facts.market.exchange, name, interval): self.request.selection.wanted(interval, facts.start, now)
             for name, facts in self.facts.items()
             for interval in self.request.selection.intervals
+        }
+
+    @property
+    def known_ranges(self) -> dict[Series, TimeRange | None]:
+        """The same, up to where each series was known when the run began; whole where nothing was."""
+        return {
+            series: self._as_known(series, within) if series in self.known_until else within
+            for series, within in self.ranges.items()
         }
 
     @property
@@ -107,7 +117,7 @@ class Run:
         if not (self.request.api_backfill and self.request.auto_gap_fill):
             return None
         listed = frozenset(name for name, facts in self.facts.items() if facts.market.is_listed)
-        return Edge(self.surroundings.clock(), listed, frozenset(self.asked))
+        return Edge(self.until, listed, frozenset(self.asked))
 
     def completeness(self, *, as_known: bool = False) -> float:
         """Of everything that was asked for, from 0 to 1; 0 where nothing is known of it. `as_known`: up to where each
@@ -122,7 +132,7 @@ class Run:
 
     def look(self) -> None:
         """Read anew what state knows."""
-        self.facts = know(self.markets, self.store)
+        self.facts = know(self.markets, self.store, self.until)
 
     def plan(self, *, ask: bool = True) -> Plan:
         return plan(
@@ -134,24 +144,50 @@ class Run:
             edge=self.edge if ask else None,
         )
 
-    def due(self, interval: Interval) -> Iterator[list[Derivation]]:
-        """What to derive at `interval`: first what was asked for, then, asked for or not, what was derived from finer
-        candles that have been answered anew since.
-        """
-        if interval in self.request.selection.intervals:
-            yield [d for d in self.plan(ask=False).derivations if d.series.interval == interval]
+    def derivations(self, interval: Interval) -> list[Derivation]:
+        """What of the series asked for is to be made from finer ones, as things stand."""
+        wanted = {series: want for series, want in self.wanted.items() if series.interval == interval}
+        derive = self.request.auto_gap_fill
+        return (
+            list(plan(wanted, self.coverage, self.files, derive=derive, done=self.done).derivations) if wanted else []
+        )
+
+    def renewals(self, interval: Interval) -> list[Derivation]:
+        """What was derived, asked for or not, and is to be made again."""
         stale = {
             series: found
             for series, held in self.coverage.items()
             if series.interval == interval and (found := stale_ranges(held))
         }
-        if stale:
-            yield renewals(stale, {series: self.facts[series.market].market.life for series in stale}, self.coverage)
+        lives = {series: self.facts[series.market].market.life for series in stale}
+        return renewals(stale, lives, self.coverage) if stale else []
 
-    def hold(self, series: Iterable[Series]) -> None:
-        """Make sure that nobody else writes these. Raises SeriesHeld."""
-        if self.lease is not None:
-            self.lease.extend([(self.facts[one.market].market, int(one.interval)) for one in series])
+    def hold(self, series: Collection[Series], *, leave_held: bool = False) -> bool:
+        """Make sure that nobody else writes these; whether some were not held before, so that what is known of them was
+        looked up anew. Raises SeriesHeld, or, with `leave_held`, leaves to others what they hold.
+        """
+        if self.lease is None or self.holds(series):
+            return False
+        try:
+            self.lease.extend(self._keys(series))
+        except SeriesHeld:
+            if not leave_held:
+                raise
+            return sum(self._hold_if_free(one) for one in series) > 0
+        self.look()
+        return True
+
+    def holds(self, series: Collection[Series]) -> bool:
+        return self.lease is None or self.lease.covers(self._keys(series))
+
+    def _hold_if_free(self, series: Series) -> bool:
+        try:
+            return self.hold([series])
+        except SeriesHeld:
+            return False
+
+    def _keys(self, series: Collection[Series]) -> list[tuple[Market, int]]:
+        return [(self.facts[one.market].market, int(one.interval)) for one in series]
 
     def beat(self) -> None:
         """Say that the run is alive. Raises LeaseLost."""

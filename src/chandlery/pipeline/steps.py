@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,18 +11,19 @@ from datetime import datetime
 
 from chandlery.candles.evidence import answered
 from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.models import FileIngestionRecord, FileStatus, GapRecord, IngestionJob
 from chandlery.pipeline import events
-from chandlery.pipeline.ask import Asked, ClocksApart, Conversation, Waiting
+from chandlery.pipeline.ask import Asked, ClocksApart, Conversation, Remark, Still, Waiting
 from chandlery.pipeline.cover import settle
 from chandlery.pipeline.detect import mark_attempted, record_gaps
 from chandlery.pipeline.discover import Found, date_releases, files_on_hand, record_releases
 from chandlery.pipeline.explain import ask_seconds, clocks_apart, gaps_found, planned, sources_found
 from chandlery.pipeline.fill import DeriveResult, DeriveTask, derive_series
 from chandlery.pipeline.ingest import IngestResult, IngestTask, ingest_file
-from chandlery.pipeline.plan import Plan
+from chandlery.pipeline.plan import Derivation, Plan
 from chandlery.pipeline.record import record_asked, record_derived, record_file, record_problems
 from chandlery.pipeline.run import Run
 from chandlery.pipeline.schedule import Schedule, known_hashes
@@ -64,7 +65,9 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     if run.should_stop():
         return
     with run.recording():
-        rows = record_gaps(run.facts, run.ranges, run.surroundings.clock())
+        # Slots that came since the last run are no gap yet: most are closed by this one, every time.
+        record_gaps(run.facts, run.known_ranges, run.until)
+    rows = _open_rows(run)
     due = run.plan()
     yield gaps_found(rows, due.derivations, due.asks)
     yield from _ask(run, due, rows)
@@ -73,9 +76,21 @@ def take_steps(run: Run) -> Iterator[events.Event]:
         yield from _ask(run, more, rows)
     yield from _derive(run)
     with run.recording():
-        record_gaps(run.facts, run.ranges, run.surroundings.clock(), run.unanswered)
+        record_gaps(run.facts, run.ranges, run.until, run.unanswered)
     if run.request.incremental:
         yield _edge_moved(run, before)
+
+
+def _open_rows(run: Run) -> list[GapRecord]:
+    """The gaps on record in what was asked for."""
+    ranges = {
+        (run.facts[series.market].market.pk, int(series.interval)): within for series, within in run.ranges.items()
+    }
+    return [
+        row
+        for row in GapRecord.objects.open_of(run.markets, run.request.selection.intervals)
+        if (within := ranges.get((row.market_id, row.interval_minutes))) is not None and row.range.overlaps(within)
+    ]
 
 
 def discovered(run: Run) -> events.SourcesFound:
@@ -212,7 +227,7 @@ def _ask(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Even
     run.hold({ask.series for ask in due.asks})
     with run.recording():
         mark_attempted(rows, {ask.series: ask.ranges for ask in due.asks}, run.surroundings.clock())
-    started, done, failed, candles = time.monotonic(), 0, 0, 0
+    started, done, failed, candles, conflicting = time.monotonic(), 0, 0, 0, 0
     yield events.AskStarted(len(due.asks), ask_seconds(due.asks, run.surroundings.api))
     conversation = Conversation(run.surroundings, run.executor, run.should_stop)
     for told in conversation.about(due.asks):
@@ -220,11 +235,19 @@ def _ask(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Even
         match told:
             case Waiting():
                 yield events.AskWaiting(told.why, told.seconds)
+            case Still():
+                continue
+            case Remark():
+                yield events.Noticed(told.text)
             case ClocksApart():
                 yield events.Noticed(clocks_apart(told.ahead))
+            case Asked() if told.unlisted:
+                done += 1
+                yield from _unlisted(run, told)
             case Asked():
                 event = _answered(run, told, conversation.current)
                 done, failed, candles = done + 1, failed + bool(told.error), candles + event.inserted
+                conflicting += event.conflicting
                 yield event
     if conversation.error is not None:
         run.gave_up = True
@@ -236,7 +259,7 @@ def _ask(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Even
     # Whatever came of it: nobody is asked twice in one run.
     run.asked.update(ask.series for ask in due.asks)
     with run.recording():
-        run.job.count(requests_made=conversation.requests, series_failed=failed)
+        run.job.count(requests_made=conversation.requests, series_failed=failed, candles_conflicting=conflicting)
     run.look()
     yield events.AskDone(done, failed, candles, run.revised, conversation.requests, time.monotonic() - started)
 
@@ -244,9 +267,9 @@ def _ask(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Even
 def _why_nobody_is_asked(run: Run, due: Plan) -> str | None:
     """None where there is somebody to ask."""
     if not run.request.api_backfill:
-        return "--no-api-backfill: no request is made"
+        return "no request is to be made"
     if not run.request.auto_gap_fill:
-        return "--no-auto-gap-fill: nothing is asked for"
+        return "no gap is to be filled"
     return None if due.asks else ""
 
 
@@ -255,12 +278,9 @@ def _answered(run: Run, told: Asked, current: tuple[str, ...]) -> events.SeriesA
     series = told.ask.series
     facts = run.facts[series.market]
     run.asked.add(series)
-    if told.unlisted:
-        facts.market.mark_absent(run.surroundings.clock())
     if told.error:
         run.unanswered[series] = told.error
-        if not told.unlisted:
-            run.failures.append((str(series), told.error))
+        run.failures.append((str(series), told.error))
     written = told.stored.written
     if told.answers:
         with run.recording():
@@ -268,8 +288,29 @@ def _answered(run: Run, told: Asked, current: tuple[str, ...]) -> events.SeriesA
         run.fresh[series.interval] += written.inserted
         run.revised += written.replaced
     return events.SeriesAsked(
-        series.market, series.interval, told.covered, written.inserted, written.replaced, told.error, current
+        series.market,
+        series.interval,
+        told.covered,
+        written.inserted,
+        written.replaced,
+        written.conflicting,
+        told.error,
+        current,
     )
+
+
+def _unlisted(run: Run, told: Asked) -> Iterator[events.Noticed]:
+    """The exchange no longer lists a market: no failure, but to be told, once."""
+    series = told.ask.series
+    market = run.facts[series.market].market
+    run.asked.add(series)
+    run.unanswered[series] = told.error
+    if market.is_listed:
+        with run.recording():
+            market.mark_absent(run.surroundings.clock())
+        yield events.Noticed(
+            f"{market.altname}: Kraken no longer lists it; it is not asked for until sync_markets finds it again"
+        )
 
 
 # -------------------------------------------------------------------------------------------------------- derivation
@@ -277,14 +318,13 @@ def _answered(run: Run, told: Asked, current: tuple[str, ...]) -> events.SeriesA
 
 def _derive(run: Run) -> Iterator[events.Event]:
     if not run.request.auto_gap_fill:
-        yield events.FillStarted(0, skipped="--no-auto-gap-fill: nothing is derived")
+        yield events.FillStarted(0, skipped="no gap is to be filled")
         return
     filled = candles = slots = 0
-    # A derived series can serve a coarser one: 720 from 240 that was made from 60.
-    for derivations in (due for interval in Interval for due in run.due(interval)):
+    for derivations in _due(run):
+        run.beat()
         if not derivations or run.should_stop():
             continue
-        run.hold({made.series for made in derivations})
         yield events.FillStarted(len(derivations))
         tasks = [DeriveTask(d, run.surroundings.store_url, run.surroundings.home) for d in derivations]
         schedule = Schedule(
@@ -300,6 +340,27 @@ def _derive(run: Run) -> Iterator[events.Event]:
             yield done
         run.look()
     yield events.FillDone(filled, candles, slots)
+
+
+def _due(run: Run) -> Iterator[list[Derivation]]:
+    """What to derive, finer intervals first: what was asked for, then, asked for or not, what was made of candles that
+    have been answered anew since. What is made and what it is made from are ours alone. Raises SeriesHeld.
+    """
+    # A derived series can serve a coarser one: 720 from 240 that was made from 60.
+    for interval in Interval:
+        made = run.derivations(interval)
+        while run.hold(_touched(made)):
+            # Until now, someone may have written one of them.
+            made = run.derivations(interval)
+        yield made
+        again = run.renewals(interval)
+        while run.hold(_touched(again), leave_held=True):
+            again = run.renewals(interval)
+        yield [derivation for derivation in again if run.holds(_touched([derivation]))]
+
+
+def _touched(derivations: Iterable[Derivation]) -> set[Series]:
+    return {series for made in derivations for series in (made.series, made.source)}
 
 
 def _filled(result: DeriveResult) -> events.SeriesFilled:

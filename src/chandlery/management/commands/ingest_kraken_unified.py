@@ -68,13 +68,14 @@ class Command(ChandleryCommand):
                 raise ResumeAndMore(option="--" + name.replace("_", "-"))
         self.prepare_state()
         job = find_job(options["resume"])
-        self.leave(ingest(self, request_of(job, options["workers"]), options, resume=job))
+        self.leave(ingest(self, request_of(job, sources_of([]), options["workers"]), options, resume=job))
 
 
 def _request(options: dict[str, Any]) -> IngestRequest:
     return IngestRequest(
         selection=selection_of(options),
         sources=sources_of(options["source"]),
+        sources_named=bool(options["source"]),
         complete=options["complete"],
         stop_on_error=options["stop_on_error"],
         api_backfill=not options["no_api_backfill"],

@@ -1,6 +1,5 @@
 """Read the store and the files anew: the repair when state and store do not speak of the same candles."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ from django.core.management.base import CommandParser
 from chandlery.errors import UsageError
 from chandlery.management.arguments import add_workers, sources_of
 from chandlery.management.base import ChandleryCommand, surroundings, tiers
-from chandlery.management.listeners import listener_for
+from chandlery.management.listeners import Listener, listener_for
 from chandlery.models import IngestionJob
 from chandlery.pipeline.discover import discover
 from chandlery.pipeline.events import JobEnded
 from chandlery.pipeline.job import run_job
+from chandlery.pipeline.lease import everything_held
 from chandlery.pipeline.rebuild import forget, index_store, refill_requests
 from chandlery.pipeline.workers import worker_pool
 from chandlery.stores import open_store
@@ -44,22 +44,28 @@ class Command(ChandleryCommand):
         # Nothing is forgotten for the sake of a store or a source that is none.
         open_store(around.store_url, around.home).identity()
         discover(Path(item) for item in options["source"])
-        series = forget(around)
+        # Nobody may write while state is forgotten; the runs that read the files anew hold what they need themselves.
+        with everything_held("rebuild_state", around.time_of_day):
+            series = forget(around)
+            counted = index_store(around, tiers())
         there = tuple(path for path in sources if _is_there(path))
         for path in sources:
             if path not in there:
                 self.stderr.write(f"Not there any more: {path}; what only it answered stays open.")
-        counted = index_store(around, tiers())
         self.stdout.write(f"Counted {counted.candles:,} candles in {counted.series} series of {around.store_url}.")
         failed = 0
-        with worker_pool(options["workers"]) as executor, listener_for(self.stdout, options["verbosity"]) as listen:
+        with worker_pool(options["workers"]) as executor, _listener(self, options) as listen:
             for request in refill_requests(series | counted.found, there, options["workers"]):
                 for event in run_job(request, around, executor, tiers()):
                     listen(event)
                     if isinstance(event, JobEnded):
-                        failed += event.files_failed
+                        failed += len(event.failures)
         self.stdout.write(f"State rebuilt. See: {settings.PROGRAM} report_completeness --tier ALL")
         self.leave(1 if failed else 0)
+
+
+def _listener(command: ChandleryCommand, options: dict[str, Any]) -> Listener:
+    return listener_for(command.stdout, options["verbosity"], log_file=settings.LOG_FILE)
 
 
 def _is_there(path: Path) -> bool:
@@ -73,6 +79,6 @@ def _is_there(path: Path) -> bool:
 def _sources(named: list[str]) -> list[Path]:
     if named:
         return [Path(item) for item in named]
-    recorded = IngestionJob.objects.order_by("created_at").values_list("csv_source_dir", flat=True)
-    earlier = [Path(item) for line in recorded for item in line.split(os.pathsep) if item]
+    recorded = IngestionJob.objects.exclude(sources=None).order_by("created_at").values_list("sources", flat=True)
+    earlier = [Path(path) for paths in recorded for path in paths or ()]
     return list(dict.fromkeys([*earlier, *sources_of([])]))

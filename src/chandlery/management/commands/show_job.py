@@ -15,8 +15,7 @@ from chandlery.candles.timerange import TimeRange
 from chandlery.management.base import ChandleryCommand, clock
 from chandlery.management.commands.list_jobs import as_json, what_text
 from chandlery.management.step_text import failure_text
-from chandlery.models import FileStatus, GapRecord, GapStatus, IngestionJob, JobStatus, Lease
-from chandlery.pipeline.detect import OPEN
+from chandlery.models import OPEN, FileStatus, GapRecord, GapStatus, IngestionJob, JobStatus, Lease
 from chandlery.pipeline.jobs import find_job
 from chandlery.pipeline.lease import settle_dead
 from chandlery.pipeline.markets import select

@@ -7,75 +7,109 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('chandlery', '0001_initial'),
+        ("chandlery", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='ingestionjob',
-            name='candles_fetched',
+            model_name="ingestionjob",
+            name="candles_fetched",
             field=models.PositiveBigIntegerField(default=0, help_text="New candles that the API's answers brought."),
         ),
         migrations.AddField(
-            model_name='ingestionjob',
-            name='candles_revised',
-            field=models.PositiveBigIntegerField(default=0, help_text='Stored candles that a later answer of the API changed.'),
+            model_name="ingestionjob",
+            name="candles_revised",
+            field=models.PositiveBigIntegerField(
+                default=0, help_text="Stored candles that a later answer of the API changed."
+            ),
         ),
         migrations.AddField(
-            model_name='ingestionjob',
-            name='incremental',
-            field=models.BooleanField(default=False, help_text='--incremental was asked.'),
+            model_name="ingestionjob",
+            name="incremental",
+            field=models.BooleanField(default=False, help_text="--incremental was asked."),
         ),
         migrations.AddField(
-            model_name='ingestionjob',
-            name='requests_made',
-            field=models.PositiveIntegerField(default=0, help_text='Requests to the exchange, with repetitions.'),
+            model_name="ingestionjob",
+            name="requests_made",
+            field=models.PositiveIntegerField(default=0, help_text="Requests to the exchange, with repetitions."),
         ),
         migrations.AddField(
-            model_name='ingestionjob',
-            name='series_failed',
-            field=models.PositiveIntegerField(default=0, help_text='Series that the API gave no answer for.'),
+            model_name="ingestionjob",
+            name="series_failed",
+            field=models.PositiveIntegerField(default=0, help_text="Series that the API gave no answer for."),
         ),
         migrations.AddField(
-            model_name='ingestionjob',
-            name='stop_on_error',
-            field=models.BooleanField(default=False, help_text='--stop-on-error was asked.'),
+            model_name="ingestionjob",
+            name="stop_on_error",
+            field=models.BooleanField(default=False, help_text="--stop-on-error was asked."),
         ),
         migrations.AddField(
-            model_name='market',
-            name='absent_since',
-            field=models.DateTimeField(blank=True, help_text="UTC; when the exchange's list of markets was first seen without it. Nothing is asked for it then.", null=True),
+            model_name="market",
+            name="absent_since",
+            field=models.DateTimeField(
+                blank=True,
+                help_text="UTC; when the exchange's list of markets was first seen without it. Nothing is asked for it then.",
+                null=True,
+            ),
         ),
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('token', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('purpose', models.CharField(help_text='What holds it, for a person: job 1a2b3c4d, rebuild_state.', max_length=100)),
-                ('host', models.CharField(max_length=255)),
-                ('pid', models.PositiveIntegerField()),
-                ('process_started', models.FloatField(help_text='Unix seconds: a pid is used again, a pid with its start is not.')),
-                ('acquired_at', models.DateTimeField()),
-                ('renewed_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('job', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='leases', to='chandlery.ingestionjob')),
+                ("token", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "purpose",
+                    models.CharField(
+                        help_text="What holds it, for a person: job 1a2b3c4d, rebuild_state.", max_length=100
+                    ),
+                ),
+                ("host", models.CharField(max_length=255)),
+                ("pid", models.PositiveIntegerField()),
+                (
+                    "process_started",
+                    models.FloatField(help_text="Unix seconds: a pid is used again, a pid with its start is not."),
+                ),
+                ("acquired_at", models.DateTimeField()),
+                ("renewed_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "job",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="leases",
+                        to="chandlery.ingestionjob",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('acquired_at',),
+                "ordering": ("acquired_at",),
             },
         ),
         migrations.CreateModel(
-            name='LeasedSeries',
+            name="LeasedSeries",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('interval_minutes', models.PositiveSmallIntegerField()),
-                ('lease', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='series', to='chandlery.lease')),
-                ('market', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='leases', to='chandlery.market')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("interval_minutes", models.PositiveSmallIntegerField()),
+                (
+                    "lease",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="series", to="chandlery.lease"
+                    ),
+                ),
+                (
+                    "market",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="leases", to="chandlery.market"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('market', 'interval_minutes'),
-                'constraints': [models.UniqueConstraint(fields=('market', 'interval_minutes'), name='one_lease_a_series')],
+                "ordering": ("market", "interval_minutes"),
+                "constraints": [
+                    models.UniqueConstraint(fields=("market", "interval_minutes"), name="one_lease_a_series")
+                ],
             },
         ),
     ]

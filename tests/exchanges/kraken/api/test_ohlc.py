@@ -183,26 +183,32 @@ def test_the_newest_three_closed_slots_are_provisional() -> None:
     }
 
 
-def test_slots_after_the_exchanges_own_last_are_provisional() -> None:
-    found = committed(rows_from("2025-11-11 00:00", 8), "2025-11-11 08:00", last=seconds("2025-11-11 02:00"))
+def test_slots_after_the_exchanges_own_last_are_not_answered_for() -> None:
+    found = committed(rows_from("2025-11-11 00:00", 8), "2025-11-11 08:00", last=seconds("2025-11-11 04:00"))
     assert found.answers == {
-        SETTLED: RangeSet([between("2025-11-11 00:00", "2025-11-11 03:00")]),
-        PROVISIONAL: RangeSet([between("2025-11-11 03:00", "2025-11-11 08:00")]),
+        SETTLED: RangeSet([between("2025-11-11 00:00", "2025-11-11 02:00")]),
+        PROVISIONAL: RangeSet([between("2025-11-11 02:00", "2025-11-11 05:00")]),
     }
-    assert opens(found.settled)[-1] == at("2025-11-11 02:00")
+    assert opens(found.provisional)[-1] == at("2025-11-11 04:00")
 
 
-def test_a_last_before_the_window_leaves_everything_provisional() -> None:
+def test_a_last_before_the_first_row_answers_nothing() -> None:
     found = committed(rows_from("2025-11-11 00:00", 8), "2025-11-11 08:00", last=seconds("2025-11-01"))
-    assert set(found.answers) == {PROVISIONAL}
-    assert found.provisional.height == 8
+    assert found.answers == {}
+    assert found.provisional.is_empty()
 
 
 def test_slots_without_a_row_are_answered_for() -> None:
     rows = [row(at("2025-11-11 00:00")), row(at("2025-11-11 04:00"))]
-    found = committed(rows, "2025-11-11 09:59")
+    found = committed(rows, "2025-11-11 09:59", last=seconds("2025-11-11 08:00"))
     assert answered(found.answers) == RangeSet([between("2025-11-11 00:00", "2025-11-11 09:00")])
     assert found.settled.height == 2
+
+
+def test_without_the_exchanges_own_last_an_answer_ends_with_its_last_row() -> None:
+    rows = [row(at("2025-11-11 00:00")), row(at("2025-11-11 04:00"))]
+    found = committed(rows, "2025-11-11 09:59", last=None)
+    assert answered(found.answers) == RangeSet([between("2025-11-11 00:00", "2025-11-11 05:00")])
 
 
 def test_rows_without_trades_are_answered_for_and_are_no_candles() -> None:
@@ -243,8 +249,9 @@ def test_what_an_answer_covers_fits_together(slots: list[tuple[int, bool]], minu
         assert all(any(moment in part for part in ranges) for moment in opens(candles))
         assert candles.filter(pl.col("trades") == 0).is_empty()
     traded = [at("2025-11-11") + slot * M60.delta for slot, is_traded in sorted(slots) if is_traded]
+    newest = at("2025-11-11") + (max((s for s, _ in slots), default=0) if last is None else last) * M60.delta
     assert opens(found.settled) + opens(found.provisional) == [
-        moment for moment in traded if moment + M60.delta <= asked_at
+        moment for moment in traded if moment + M60.delta <= asked_at and moment <= newest
     ]
 
 

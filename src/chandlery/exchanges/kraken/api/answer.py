@@ -13,6 +13,8 @@ from chandlery.exchanges.kraken.api.retrying import Failure
 #: In-body errors that pass (design 2.7, Kraken REST reference, Errors). They come with HTTP 200.
 CROWDED = ("EGeneral:Too many requests", "EAPI:Rate limit exceeded", "EGeneral:Temporary lockout")
 PASSING = (*CROWDED, "EService:", "EGeneral:Internal error")
+#: Of what a server says, so much is passed on.
+MOST_ERRORS, LONGEST_TEXT = 5, 200
 UNKNOWN_PAIR = "EQuery:Unknown asset pair"
 #: HTTP states that pass, beside all of 5xx: a firewall's, a slow connection's and a rate limit's.
 PASSING_STATES = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -66,7 +68,7 @@ def _errors(envelope: dict[str, Any] | None) -> list[str]:
     """The errors in it. What begins with W is a warning, beside which there is a result (Kraken REST reference)."""
     stated = envelope.get("error") if envelope is not None else None
     listed = stated if isinstance(stated, list) else [stated] if stated else []
-    return [text for text in map(str, listed) if not text.startswith("W")]
+    return [_bounded(text) for text in map(str, listed[:MOST_ERRORS]) if not text.startswith("W")]
 
 
 def _refusal(what: str, errors: list[str], reason: str) -> Refused:
@@ -80,10 +82,16 @@ def _described(reply: Reply) -> str:
         phrase = f" {HTTPStatus(reply.status).phrase}"
     except ValueError:
         phrase = ""
-    target = reply.headers.get("location")
+    target = _bounded(reply.headers.get("location", ""))
     redirect = f" to {target}, which is not followed" if target and reply.status < HTTPStatus.BAD_REQUEST else ""
     errors = _errors(_envelope(reply))
     return f"HTTP {reply.status}{phrase}{redirect}" + (f", {errors[0]}" if errors else "")
+
+
+def _bounded(text: str) -> str:
+    """What a server says, as short as a line and safe to write anywhere."""
+    printable = "".join(c if c.isprintable() else "?" for c in text[:LONGEST_TEXT])
+    return printable + ("…" if len(text) > LONGEST_TEXT else "")
 
 
 def _kind(body: bytes) -> str:

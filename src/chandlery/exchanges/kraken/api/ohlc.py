@@ -73,21 +73,21 @@ def commit(answer: OhlcAnswer, interval: Interval, asked_at: datetime) -> Commit
     - The forming candle is left out by time, never by position: a slot counts once it had ended when it was asked for,
       since a slow answer may arrive after the last one has closed (Kraken REST reference, OHLC: the last entry is the
       current, not yet committed one).
-    - It answers from its first row's open to the last closed slot: a slot in between without a row, or with a count of
-      0, is quiet (design 2.5, 3).
-    - The newest three closed slots are provisional: they can still change (design 2.5).
-    - So is every slot later than `answer.last`, the exchange's own word on what is committed, in case our clock runs
-      ahead of the exchange's.
-    - Without a closed slot it answers nothing.
+    - Nor does it tell of slots later than `answer.last`, the exchange's own word on what is committed: our clock may
+      run ahead of the exchange's, the answer may be an old one. Without that word, it ends with its last row.
+    - It answers from its first row's open to the last committed slot: a slot in between without a row, or with a count
+      of 0, is quiet (design 2.5, 3).
+    - The newest three committed slots are provisional: they can still change (design 2.5).
+    - Without a committed slot it answers nothing.
     """
-    closed = interval.floor(asked_at)
-    first = _first_open(answer.rows)
-    if first is None or first >= closed:
+    first, last_row = _opens_of_ends(answer.rows)
+    if first is None or last_row is None:
         return Committed(empty_candles(), empty_candles(), {})
-    final = closed - PROVISIONAL_SLOTS * interval.delta
-    if answer.last is not None:
-        final = min(final, interval.floor(answer.last) + interval.delta)
-    final = max(final, first)
+    newest = last_row if answer.last is None else interval.floor(answer.last)
+    closed = min(interval.floor(asked_at), newest + interval.delta)
+    if first >= closed:
+        return Committed(empty_candles(), empty_candles(), {})
+    final = max(first, closed - PROVISIONAL_SLOTS * interval.delta)
     parts = {SETTLED: TimeRange.maybe(first, final), PROVISIONAL: TimeRange.maybe(final, closed)}
     candles = answer.rows.filter(answer.rows["trades"] > 0)
     time = candles["timestamp"]
@@ -132,7 +132,7 @@ def _whole_numbers(column: str, values: Sequence[object], limit: int) -> pl.Seri
 def _numbers(column: str, values: Sequence[object]) -> pl.Series:
     """Raises UnsoundAnswer for what is neither a finite number nor the text of one."""
     kinds = set(map(type, values))
-    if kinds == {str}:
+    if kinds == {str} and all(map(str.isascii, values)):  # type: ignore[arg-type]
         numbers = pl.Series(values, dtype=pl.String).cast(pl.Float64, strict=False)
     else:
         numbers = pl.Series([_number(value) for value in values], dtype=pl.Float64)
@@ -169,9 +169,11 @@ def _check(frame: pl.DataFrame, interval: Interval) -> None:
         raise _unsound(row, "volume", frame["volume"][row], "no volume where nothing was traded")
 
 
-def _first_open(rows: pl.DataFrame) -> datetime | None:
-    first = rows["timestamp"].first()
-    return first.replace(tzinfo=UTC) if isinstance(first, datetime) else None
+def _opens_of_ends(rows: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+    """(the first row's open, the last one's)"""
+    ends = (rows["timestamp"].first(), rows["timestamp"].last())
+    first, last = (end.replace(tzinfo=UTC) if isinstance(end, datetime) else None for end in ends)
+    return first, last
 
 
 def _unsound(row: int, column: str, value: object, expected: str) -> UnsoundAnswer:
