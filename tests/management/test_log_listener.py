@@ -145,11 +145,11 @@ def test_where_nothing_is_found_the_places_are_named() -> None:
 
 
 def test_a_skipped_fill_says_why() -> None:
-    assert logged([AskStarted(0, skipped="--no-api-backfill: no request is made")]) == [
-        "Step 5/6: Fill: API skipped, --no-api-backfill: no request is made"
+    assert logged([AskStarted(0, skipped="no request is to be made")]) == [
+        "Step 5/6: Fill: API skipped, no request is to be made"
     ]
-    assert logged([FillStarted(0, "--no-auto-gap-fill: nothing is derived")]) == [
-        "Step 5/6: Fill: derivation skipped, --no-auto-gap-fill: nothing is derived"
+    assert logged([FillStarted(0, "no gap is to be filled")]) == [
+        "Step 5/6: Fill: derivation skipped, no gap is to be filled"
     ]
 
 

@@ -116,7 +116,11 @@ class Environment:
         url = self.text(name)
         if url.partition("://")[0] not in {"sqlite", "postgres", "postgresql"}:
             raise BadSetting(name=name, value=_without_password(url), expected="sqlite:///PATH or postgres://…")
-        described: dict[str, Any] = environ.Env.db_url_config(url)
+        try:
+            described: dict[str, Any] = environ.Env.db_url_config(url)
+        except ValueError:
+            expected = "an address whose password writes / @ : # and % as %2F %40 %3A %23 and %25"
+            raise BadSetting(name=name, value=_without_password(url), expected=expected) from None
         if described["ENGINE"] != SQLITE:
             if find_spec("psycopg") is None:
                 raise NoPostgresDriver

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import DatabaseError, connections
 from rich.console import Console
 from rich.table import Table
 
@@ -45,6 +45,10 @@ class ChandleryCommand(BaseCommand):
             return super().execute(*args, **options)
         except ChandleryError as error:
             raise Error(str(error), returncode=error.exit_status) from error
+        except DatabaseError as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            again = "what was recorded stands; run the same command again"
+            raise Error(f"The database cannot be used: {reason}; {again}", returncode=1) from error
 
     def run_from_argv(self, argv: list[str]) -> None:
         try:

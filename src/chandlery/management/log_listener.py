@@ -15,6 +15,7 @@ from chandlery.management.step_text import (
     asked_text,
     asking_text,
     brought_something,
+    differing_text,
     edge_lines,
     ended_text,
     failure_text,
@@ -77,7 +78,7 @@ class LogListener:
         self._clock = clock
         self._started = clock()
         self._files = self._size = self._files_done = self._size_done = self._rows = self._told = 0
-        self._series = self._series_done = self._candles = self._unanswered = 0
+        self._series = self._series_done = self._candles = self._unanswered = self._differing = 0
         self._job: UUID | None = None
         self._waited_for = ""
         self._edge: EdgeMoved | None = None
@@ -218,6 +219,7 @@ class LogListener:
             self._say(f"{step_title(5, 'Fill')}: {waiting_text(event)}")
 
     def _series_asked(self, event: SeriesAsked) -> None:
+        self._differing += event.conflicting
         self._series_done += 1
         self._candles += event.inserted
         if event.error:
@@ -239,6 +241,9 @@ class LogListener:
             more = plural(self._unanswered - MOST_PROBLEMS, "more series", "more series")
             self._say(f"FAILED {more} (--verbosity {3 if self._incremental else 2} names each)", at=0)
         self._say(f"{step_title(5, 'Fill')}: {asked_text(event)}")
+        if self._differing:
+            self._say(f"{step_title(5, 'Fill')}: {differing_text(self._differing)}")
+            self._differing = 0
 
     def _edge_moved(self, event: EdgeMoved) -> None:
         # Whether there is anything to say is known at the end, with the failures.

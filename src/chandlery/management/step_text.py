@@ -105,6 +105,14 @@ def asked_text(done: AskDone) -> str:
     return f"{series} asked of the API{failed}: {plural(done.candles, 'new candle')}{revised}; {requests}"
 
 
+def differing_text(candles: int) -> str:
+    """Of answers that disagree with an archive."""
+    return (
+        f"{plural(candles, 'candle')} of the API differ from another source; the stronger one stands, and the job "
+        "counts them"
+    )
+
+
 def resumed_text(job_id: UUID | None, resumed: Resumed) -> str:
     """Resuming job 1a2b3c4d (PAUSED 2026-11-23 22:30 UTC): files 25/40, 1,234,567 records so far"""
     name = f" {str(job_id)[:8]}" if job_id else ""

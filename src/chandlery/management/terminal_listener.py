@@ -18,6 +18,7 @@ from chandlery.management.step_text import (
     answer_text,
     asked_text,
     asking_text,
+    differing_text,
     edge_lines,
     ended_text,
     failure_text,
@@ -72,7 +73,7 @@ class TerminalListener:
         self._in_step = 0
         self._unanswered = 0
         self._waited_for = ""
-        self._conflicting = 0
+        self._conflicting = self._differing = 0
         self._told: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -225,6 +226,7 @@ class TerminalListener:
             self._say(f"  ! {waiting_text(event)}", style=WARN)
 
     def _series_asked(self, event: SeriesAsked) -> None:
+        self._differing += event.conflicting
         if event.error:
             self._unanswered += 1
             self._told.add(event.error)
@@ -244,6 +246,9 @@ class TerminalListener:
             self._say(f"  … and {more} without an answer (--verbosity 2 names each)", at=0, style=BAD)
         mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
         self._say(f"  {mark} {asked_text(event)}", style=style)
+        if self._differing:
+            self._say(f"  ! {differing_text(self._differing)}", style=WARN)
+            self._differing = 0
 
     def _edge_moved(self, event: EdgeMoved) -> None:
         self._stop_bar()

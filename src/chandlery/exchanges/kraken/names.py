@@ -115,10 +115,24 @@ def parse_asset_pairs(body: Mapping[str, Any]) -> list[Listing]:
     listings = []
     for key, pair in pairs.items():
         try:
-            listings.append(_listing(pair, key if key != pair["altname"] else ""))
+            fields = {name: pair[name] for name in _FORMS}
         except (KeyError, TypeError) as problem:
-            raise MalformedAssetPairs(problem=f"market {key!r} lacks {problem}") from problem
+            raise MalformedAssetPairs(problem=f"market {key!r:.50} lacks {problem}") from problem
+        # Names become folders of the lake and parts of requests.
+        for name, form in _FORMS.items():
+            if not isinstance(fields[name], str) or not form.fullmatch(fields[name]):
+                raise MalformedAssetPairs(problem=f"{name} of market {key!r:.50} is {fields[name]!r:.50}")
+        listings.append(_listing(fields, str(key) if key != fields["altname"] else ""))
     return listings
+
+
+_FORMS = {
+    "altname": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,29}"),
+    "wsname": re.compile(r"([A-Za-z0-9._-]{1,20}/[A-Za-z0-9._-]{1,20})?"),
+    "base": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}"),
+    "quote": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}"),
+    "status": re.compile(r"[a-z_]{0,20}"),
+}
 
 
 def resolve(name: str) -> Listing:

@@ -62,6 +62,7 @@ def as_json(job: IngestionJob) -> dict[str, Any]:
         "series_failed": job.series_failed,
         "candles_fetched": job.candles_fetched,
         "candles_revised": job.candles_revised,
+        "candles_conflicting": job.candles_conflicting,
         "candles_derived": job.candles_derived,
         "error_message": job.error_message,
     }

@@ -164,6 +164,8 @@ def _api(job: IngestionJob) -> str:
     if not job.requests_made:
         return "no requests"
     revised = f", {job.candles_revised:,} revised" if job.candles_revised else ""
+    if job.candles_conflicting:
+        revised += f", {job.candles_conflicting:,} unlike a stronger source"
     failed = f", {plural(job.series_failed, 'series', 'series')} without an answer" if job.series_failed else ""
     return f"{plural(job.requests_made, 'request')}: {plural(job.candles_fetched, 'new candle')}{revised}{failed}"
 
