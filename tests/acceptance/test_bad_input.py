@@ -232,7 +232,7 @@ XBT = ("--markets", "XBTUSD")
     [
         ((*XBT, "--start-date", "2024-02-30"), "--start-date '2024-02-30' is not a day from 1970 to 2099"),
         ((*XBT, "--end-date", "9999-12-31"), "--end-date '9999-12-31' is not a day from 1970 to 2099"),
-        ((*XBT, "--start-date", "2098-01-01"), "--start-date 2098-01-01 is not over yet"),
+        ((*XBT, "--start-date", "2098-01-01"), "--start-date 2098-01-01 lies in the future"),
         ((*XBT, "--end-date", "31.12.2024"), "--end-date '31.12.2024' is not a day from 1970 to 2099"),
         (
             (*XBT, "--start-date", "2024-02-02", "--end-date", "2024-02-01"),

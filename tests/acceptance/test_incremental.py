@@ -112,7 +112,7 @@ def test_with_news_it_tells_the_last_point_what_was_fetched_and_the_new_candles(
     grown = {key: lake_rows(daily.commands.lake, *key).height - rows for key, rows in before.items()}
     hours, days = (sum(n for (_, i), n in grown.items() if i == interval) for interval in (H60, H1440))
     assert "Last data point: 2024-08-31 07:00 UTC" in done.out
-    assert "Range fetched: 2024-08-31 00:00 to 2024-09-01 10:00 UTC" in done.out
+    assert "Range fetched: 2024-08-31 08:00 to 2024-09-01 10:00 UTC" in done.out
     assert f"New candles: 60min {hours}, 1440min {days}" in done.out
     assert days == 2
     status = [line for line in done.out.splitlines() if " complete" in line]

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -18,7 +19,7 @@ from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import check_outputs, print_report, write_files
 from chandlery.models import IngestionJob
 from chandlery.pipeline.binding import checked_store
-from chandlery.pipeline.events import Event, JobEnded, Planned, SourcesFound
+from chandlery.pipeline.events import Event, JobEnded, JobStarted, Planned, SourcesFound
 from chandlery.pipeline.job import dry_run, run_job
 from chandlery.pipeline.markets import select
 from chandlery.pipeline.report import report
@@ -76,7 +77,9 @@ def _run(
         return not asks or confirmed()
 
     around = surroundings()
-    listener = listener_for(out, options["verbosity"], incremental=request.incremental, log_file=settings.LOG_FILE)
+    # Whoever resumes a job wants to see how far it had come.
+    brief = request.incremental and resume is None
+    listener = listener_for(out, options["verbosity"], incremental=brief, log_file=settings.LOG_FILE)
     ended = follow(request, executor, listener, out, go_on, resume)
     if ended is None:
         return PAUSED
@@ -103,12 +106,17 @@ def follow(
     `go_on` is asked after each event whether the run shall.
     """
     ended: JobEnded | None = None
+    job_id: UUID | None = None
     with stop_flag() as should_stop, listener as listen:
         steps = run_job(request, surroundings(), executor, tiers(), should_stop, resume)
         for event in steps:
             listen(event)
+            if isinstance(event, JobStarted):
+                job_id = event.job_id
             if not go_on(event):
                 steps.close()
+                if resume is None and job_id is not None:
+                    IngestionJob.objects.filter(pk=job_id).delete()
                 out.write("Not started.\n")
                 return None
             if isinstance(event, JobEnded):
@@ -122,10 +130,22 @@ def follow(
 
 
 def confirmed() -> bool:
-    """Ask, where somebody is there to answer."""
-    if not sys.stdin.isatty():
+    """Ask, where somebody is there to answer. Ctrl-C and Ctrl-D mean no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
-    return input("Start? [Y/n] ").strip().lower() in ("", "y", "yes")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        # Not by input(): it writes to standard output, which may be a file.
+        sys.stderr.write("Start? [Y/n] ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not answer.endswith("\n"):
+        sys.stderr.write("\n")
+    return answer.strip().lower() in ("y", "yes") or answer == "\n"
 
 
 @contextmanager

@@ -57,6 +57,7 @@ class IngestionJob(models.Model):
     incremental = models.BooleanField(default=False, help_text="--incremental was asked.")
     stop_on_error = models.BooleanField(default=False, help_text="--stop-on-error was asked.")
     error_message = models.TextField(blank=True)
+    failures = models.JSONField(default=list, help_text="Files, series and the API as a whole: [what, why] each.")
 
     class Meta:
         ordering = ("-created_at",)

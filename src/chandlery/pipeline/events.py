@@ -107,6 +107,8 @@ class Planned:
     #: One request each; `ask_seconds` is what the exchange's rate limit makes of them.
     asks: tuple[AskPlanned, ...] = ()
     ask_seconds: float = 0.0
+    #: Requests that only read the newest candles again, which can still change.
+    rereads: int = 0
     #: The dates the API will serve, summed up.
     api_serves: TimeRange | None = None
     #: Files that an incremental run leaves to the next full one, although they hold what is open.
@@ -156,6 +158,10 @@ class GapsFound:
     derivable: int
     api_fillable: int
     require_csv: int
+    #: Of which the API tells a part.
+    partly: int = 0
+    #: Series of which nothing at all is known.
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,8 @@ class AskDone:
     revised: int
     requests: int
     seconds: float
+    #: So many were to be asked for.
+    of: int = 0
 
 
 @dataclass(frozen=True, slots=True)

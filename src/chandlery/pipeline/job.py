@@ -26,9 +26,12 @@ from chandlery.pipeline.run import Run
 from chandlery.pipeline.steps import as_planned, discovered, take_steps, workers_watched
 from chandlery.stores.base import CandleStore
 
+#: So many of a run's failures are kept with its job.
+MOST_FAILURES = 1000
+
 
 class StartsInFuture(UsageError):
-    """--start-date {start:%Y-%m-%d} is not over yet (it is {now:%Y-%m-%d %H:%M} UTC); name an earlier day"""
+    """--start-date {start:%Y-%m-%d} lies in the future (it is {now:%Y-%m-%d %H:%M} UTC); name an earlier day"""
 
 
 class Interrupted(ChandleryError):
@@ -209,7 +212,8 @@ def _finish(run: Run, status: JobStatus, error: str = "") -> None:
         run.job.refresh_from_db()
         run.job.status, run.job.error_message = status, error
         run.job.completed_at = run.surroundings.clock()
-        run.job.save(update_fields=["status", "error_message", "completed_at"])
+        run.job.failures = [list(failure) for failure in run.failures[:MOST_FAILURES]]
+        run.job.save(update_fields=["status", "error_message", "completed_at", "failures"])
         GapRecord.objects.give_up_backfilling(run.markets)
         if run.lease is not None:
             run.lease.release()

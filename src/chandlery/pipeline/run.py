@@ -67,6 +67,12 @@ class Run:
         unread = [file for file in self.files if not file.unchanged and file.member.signature not in self.done]
         starts = first_slots(unread)
         trades = first_slots(file for file in unread if file.period is not None and file.period.complete)
+        # Where nothing else is known: a quarter's file begins with its quarter, or when its market was listed.
+        quarters: dict[str, datetime] = {}
+        for file in unread:
+            if file.period is not None and file.period.start is not None:
+                held = quarters.get(file.series.market, file.period.start)
+                quarters[file.series.market] = min(held, file.period.start)
         selection = self.request.selection
         lives = {
             name: Life(foretold(facts.market.first_trade, trades.get(name, {})), facts.market.delisted_at)
@@ -74,7 +80,7 @@ class Run:
         }
         wanted = {
             Series(facts.market.exchange, name, interval): Wanted(
-                selection.wanted(interval, foretold(facts.start, starts.get(name, {})), now),
+                selection.wanted(interval, foretold(facts.start, starts.get(name, {})) or quarters.get(name), now),
                 lives[name],
                 from_first=selection.start is None and lives[name].first_trade is None,
             )
@@ -99,7 +105,7 @@ class Run:
     def known_ranges(self) -> dict[Series, TimeRange | None]:
         """The same, up to where each series was known when the run began; whole where nothing was."""
         return {
-            series: self._as_known(series, within) if series in self.known_until else within
+            series: _cut(within, until, series.interval) if (until := self.known_until.get(series)) else within
             for series, within in self.ranges.items()
         }
 
@@ -120,13 +126,14 @@ class Run:
         return Edge(self.until, listed, frozenset(self.asked))
 
     def completeness(self, *, as_known: bool = False) -> float:
-        """Of everything that was asked for, from 0 to 1; 0 where nothing is known of it. `as_known`: up to where each
-        series was known when the run began, as a report at that time had it.
+        """Of everything that was asked for, from 0 to 1; 0 where nothing is known of it. `as_known`: up to the newest
+        slot that was known of any of it when the run began, as a report at that time had it.
         """
+        until = max(self.known_until.values(), default=None)
         tallies = [
             judge(self.facts[series.market].series[series.interval], within).tally
             for series, wanted in self.ranges.items()
-            if (within := self._as_known(series, wanted) if as_known else wanted) is not None
+            if (within := _cut(wanted, until, series.interval) if as_known else wanted) is not None
         ]
         return sum(tallies, Tally()).completeness if tallies else 0.0
 
@@ -134,14 +141,14 @@ class Run:
         """Read anew what state knows."""
         self.facts = know(self.markets, self.store, self.until)
 
-    def plan(self, *, ask: bool = True) -> Plan:
+    def plan(self) -> Plan:
         return plan(
             self.wanted,
             self.coverage,
             self.files,
             derive=self.request.auto_gap_fill,
             done=self.done,
-            edge=self.edge if ask else None,
+            edge=self.edge,
         )
 
     def derivations(self, interval: Interval) -> list[Derivation]:
@@ -209,12 +216,6 @@ class Run:
             if span is not None:
                 self.known_until[series] = span.end
 
-    def _as_known(self, series: Series, wanted: TimeRange | None) -> TimeRange | None:
-        until = self.known_until.get(series)
-        if wanted is None or until is None:
-            return None
-        return TimeRange.maybe(wanted.start, min(wanted.end, until))
-
     def _since_known(self, series: Series, want: Wanted) -> Wanted:
         """From the slots that may still change on; all of it where nothing is known."""
         until = self.known_until.get(series)
@@ -223,3 +224,10 @@ class Run:
         width = series.interval.delta
         start = max(want.range.start, min(until, want.range.end) - PROVISIONAL_SLOTS * width)
         return replace(want, range=TimeRange(min(start, want.range.end - width), want.range.end), from_first=False)
+
+
+def _cut(wanted: TimeRange | None, until: datetime | None, interval: Interval) -> TimeRange | None:
+    """The slots of `wanted` that had closed by `until`."""
+    if wanted is None or until is None:
+        return None
+    return TimeRange.maybe(wanted.start, min(wanted.end, interval.floor(until)))

@@ -69,7 +69,8 @@ def take_steps(run: Run) -> Iterator[events.Event]:
         record_gaps(run.facts, run.known_ranges, run.until)
     rows = _open_rows(run)
     due = run.plan()
-    yield gaps_found(rows, due.derivations, due.asks)
+    unknown = sum(within is None for within in run.ranges.values())
+    yield gaps_found(rows, due.derivations, due.asks, unknown)
     yield from _ask(run, due, rows)
     # An answer may begin later than foreseen, or fail to come: what was to be derived from it is asked for itself.
     while not run.should_stop() and not run.gave_up and (more := run.plan()).asks:
@@ -261,7 +262,9 @@ def _ask(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Even
     with run.recording():
         run.job.count(requests_made=conversation.requests, series_failed=failed, candles_conflicting=conflicting)
     run.look()
-    yield events.AskDone(done, failed, candles, run.revised, conversation.requests, time.monotonic() - started)
+    yield events.AskDone(
+        done, failed, candles, run.revised, conversation.requests, time.monotonic() - started, len(due.asks)
+    )
 
 
 def _why_nobody_is_asked(run: Run, due: Plan) -> str | None:
@@ -378,16 +381,18 @@ def _edge_moved(run: Run, before: float) -> events.EdgeMoved:
     """How far an incremental run came beyond what was known."""
     points: list[datetime] = []
     moved: list[TimeRange] = []
+    asked: list[TimeRange] = []
     for series in run.ranges:
         known = run.known_until.get(series)
         if known is not None:
             points.append(known - series.interval.delta)
         span = answered(run.facts[series.market].series[series.interval].coverage).span
         if span is not None and span.end > (known or span.start):
-            moved.append(TimeRange(known or span.start, span.end))
+            (asked if series in run.asked else moved).append(TimeRange(known or span.start, span.end))
     return events.EdgeMoved(
         last_point=max(points, default=None),
-        fetched=RangeSet(moved).span,
+        # What was derived from it may reach further back: the day that an hour completes.
+        fetched=RangeSet(asked or moved).span,
         candles=tuple((interval, count) for interval, count in sorted(run.fresh.items()) if count),
         revised=run.revised,
         title=run.request.selection.title,

@@ -100,8 +100,8 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", default="8686", help="of 127.0.0.1; 0 is any that is free (8686)")
     parser.add_argument("--now", metavar="TIME", help="what time it is there, such as 2024-09-01T00:00:30Z (as here)")
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--ticking", dest="frozen", action="store_false", help="time goes on from there (the default)")
     pace.add_argument("--frozen", action="store_true", help="time stands still")
+    pace.add_argument("--ticking", dest="frozen", action="store_false", help="time goes on from there (the default)")
     parser.add_argument("--cast", choices=["full", "small"], default="full", help="twelve markets, or three (full)")
 
 

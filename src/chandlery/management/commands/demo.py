@@ -23,6 +23,7 @@ from chandlery.candles.compare import compare
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
+from chandlery.config.options import OPTIONS
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.names import asset_ticker
 from chandlery.management.base import ChandleryCommand
@@ -45,6 +46,7 @@ PUBLISHED = (Interval.M1, Interval.M5, Interval.M15, Interval.M60, Interval.M144
 #: Hours that only the next archive will tell: after the last one, and before the 720 that the API still told.
 HOLE = {Interval.M60: TimeRange(ARCHIVED_UNTIL, Interval.M60.floor(NOW) - timedelta(hours=720))}
 RATE = "10"
+_SETTINGS = {option.name for option in OPTIONS} - {"WORKERS"}
 #: Longer than any run here.
 PATIENCE_SECONDS = 120.0
 
@@ -83,7 +85,9 @@ class Home:
         program = [sys.executable, *([sys.argv[0]] if settings.PROGRAM.startswith("python") else ["-m", "chandlery"])]
         return subprocess.Popen(
             [*program, *command],
-            env={**os.environ, "CHANDLERY_HOME": str(self.folder), "CLOCK": self.clock.now.isoformat()},
+            # Nothing that is set for real candles may reach a made-up exchange's.
+            env={name: value for name, value in os.environ.items() if name not in _SETTINGS}
+            | {"CHANDLERY_HOME": str(self.folder), "CLOCK": self.clock.now.isoformat()},
             stdout=subprocess.PIPE if quiet else None,
             text=True,
         )

@@ -18,7 +18,7 @@ from chandlery.pipeline.request import IngestRequest
 #: What a job remembers, so that none of it can be said again when it is resumed.
 REMEMBERED = (
     *("tier", "tiers", "markets", "quotes", "intervals", "start_date", "end_date", "source"),
-    *("complete", "incremental", "stop_on_error", "no_api_backfill", "no_auto_gap_fill", "dry_run"),
+    *("complete", "incremental", "stop_on_error", "no_api_backfill", "no_auto_gap_fill"),
 )
 
 
@@ -66,7 +66,7 @@ class Command(ChandleryCommand):
         for name in REMEMBERED:
             if options[name]:
                 raise ResumeAndMore(option="--" + name.replace("_", "-"))
-        self.prepare_state()
+        self.prepare_state(dry_run=options["dry_run"])
         job = find_job(options["resume"])
         self.leave(ingest(self, request_of(job, sources_of([]), options["workers"]), options, resume=job))
 

@@ -6,18 +6,25 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from chandlery.errors import UsageError
+from chandlery.errors import ChandleryError, UsageError
 from chandlery.management.arguments import add_workers, sources_of
 from chandlery.management.base import ChandleryCommand, surroundings, tiers
+from chandlery.management.ingestion import stop_flag
 from chandlery.management.listeners import Listener, listener_for
 from chandlery.models import IngestionJob
 from chandlery.pipeline.discover import discover
 from chandlery.pipeline.events import JobEnded
-from chandlery.pipeline.job import run_job
+from chandlery.pipeline.job import Interrupted, run_job
 from chandlery.pipeline.lease import everything_held
 from chandlery.pipeline.rebuild import forget, index_store, refill_requests
 from chandlery.pipeline.workers import worker_pool
 from chandlery.stores import open_store
+
+
+class NotFinished(ChandleryError):
+    """State is not rebuilt: some archives have not been read anew; run {program} rebuild_state again"""
+
+    exit_status = 130
 
 
 class Command(ChandleryCommand):
@@ -54,12 +61,21 @@ class Command(ChandleryCommand):
                 self.stderr.write(f"Not there any more: {path}; what only it answered stays open.")
         self.stdout.write(f"Counted {counted.candles:,} candles in {counted.series} series of {around.store_url}.")
         failed = 0
-        with worker_pool(options["workers"]) as executor, _listener(self, options) as listen:
-            for request in refill_requests(series | counted.found, there, options["workers"]):
-                for event in run_job(request, around, executor, tiers()):
-                    listen(event)
-                    if isinstance(event, JobEnded):
-                        failed += len(event.failures)
+        try:
+            with (
+                worker_pool(options["workers"]) as executor,
+                _listener(self, options) as listen,
+                stop_flag() as should_stop,
+            ):
+                for request in refill_requests(series | counted.found, there, options["workers"]):
+                    for event in run_job(request, around, executor, tiers(), should_stop):
+                        listen(event)
+                        if isinstance(event, JobEnded):
+                            failed += len(event.failures)
+                    if should_stop():
+                        raise NotFinished(program=settings.PROGRAM)
+        except Interrupted as error:
+            raise NotFinished(program=settings.PROGRAM) from error
         self.stdout.write(f"State rebuilt. See: {settings.PROGRAM} report_completeness --tier ALL")
         self.leave(1 if failed else 0)
 
