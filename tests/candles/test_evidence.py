@@ -4,7 +4,18 @@ from itertools import permutations
 
 import pytest
 
-from chandlery.candles.evidence import Coverage, Evidence, Source, direct, extended, settled, stale_ranges
+from chandlery.candles.evidence import (
+    Coverage,
+    Evidence,
+    Source,
+    answered,
+    direct,
+    extended,
+    settled,
+    stale_ranges,
+    unanswered,
+    unsettled,
+)
 from chandlery.candles.timerange import RangeSet
 from tests.candles.builders import between
 
@@ -59,3 +70,9 @@ def test_what_is_direct_settled_or_to_be_made_again() -> None:
     assert settled(coverage) == days(1, 9)
     assert stale_ranges(coverage) == days(13, 16)
     assert direct(coverage) == {DIRECT: days(1, 5), CUT: days(9, 13)}
+
+
+def test_what_is_left_is_what_was_not_answered_or_not_for_good() -> None:
+    coverage, month = grown(*ANSWERS), days(1, 31)
+    assert unanswered(month, coverage) == month - answered(coverage) == days(16, 31)
+    assert unsettled(month, coverage) == month - settled(coverage) == days(9, 31)

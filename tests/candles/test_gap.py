@@ -1,5 +1,7 @@
 """Gaps: found, split at the API window's edge, derived, and matched with their records."""
 
+from itertools import combinations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +88,21 @@ def test_a_weaker_direct_answer_leaves_a_stronger_derived_one() -> None:
     proven = Evidence(Source.TRADES, derived=True, proven=True)
     grown = extended(extended({}, proven, hours(0, 10)), CSV, hours(2, 6))
     assert grown == {CSV: hours(2, 6), proven: hours(0, 10)}
+
+
+pieces = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12)), max_size=4).map(
+    lambda spec: RangeSet(TimeRange(hour(a), hour(a + n)) for a, n in spec)
+)
+KINDS = [CSV, DERIVED, Evidence(Source.TRADES, proven=True), Evidence(Source.API, provisional=True)]
+
+
+@given(pieces, st.dictionaries(st.sampled_from(KINDS), pieces, min_size=1), pieces)
+def test_an_open_slot_is_derivable_once_where_every_hour_of_it_is_known_or_unlisted(
+    open_hours: RangeSet, finer: dict[Evidence, RangeSet], unlisted: RangeSet
+) -> None:
+    open_slots = open_hours.aligned_outwards(Interval.M240)
+    found = derivable(open_slots, finer, Interval.M240, unlisted)
+    known = RangeSet.union([unlisted, *finer.values()])
+    whole = [slot for n in range(0, 60, 4) for slot in hours(n, n + 4) if known.covers(slot)]
+    assert RangeSet.union(ranges for ranges, _ in found) == RangeSet(whole) & open_slots
+    assert not any(one & other for (one, _), (other, _) in combinations(found, 2))

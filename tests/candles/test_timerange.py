@@ -72,10 +72,16 @@ def test_set_algebra_equals_that_of_minutes(a: list[tuple[int, int]], b: list[tu
     assert minutes(one - two) == minutes(one) - minutes(two)
 
 
+@given(st.lists(minute_sets, max_size=4))
+def test_the_union_of_many_sets_is_that_of_their_minutes(specs: list[list[tuple[int, int]]]) -> None:
+    sets = [RangeSet(ranges(spec)) for spec in specs]
+    assert minutes(RangeSet.union(sets)) == set().union(*(minutes(one) for one in sets))
+
+
 @given(minute_sets, minute_sets)
 def test_results_are_as_normal_as_a_new_set(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> None:
     one, two = RangeSet(ranges(a)), RangeSet(ranges(b))
-    for found in (one & two, one - two, one | two):
+    for found in (one & two, one - two, one | two, RangeSet.union([one, two]), one.aligned_inwards(Interval.M15)):
         assert found == RangeSet(found)
 
 
@@ -91,3 +97,11 @@ def test_alignment_brackets_the_set(spec: list[tuple[int, int]], interval: Inter
 def test_ten_thousand_ranges_merge_into_the_same_minutes() -> None:
     many = ranges([(7 * i % 30_000, 1 + i % 5) for i in range(10_000)])
     assert minutes(RangeSet(many)) == {7 * i % 30_000 + k for i in range(10_000) for k in range(1 + i % 5)}
+
+
+@given(st.integers(0, 200_000), st.integers(1, 200_000), intervals)
+def test_slots_are_those_that_open_and_close_inside(second: int, length: int, interval: Interval) -> None:
+    start = START + timedelta(seconds=second)
+    within = TimeRange(start, start + timedelta(seconds=length))
+    opens = (START + n * interval.delta for n in range(400_000 // interval.seconds))
+    assert within.slots(interval) == sum(within.start <= t and t + interval.delta <= within.end for t in opens)

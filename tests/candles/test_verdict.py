@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chandlery.candles.evidence import Coverage, Evidence, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
-from chandlery.candles.verdict import Knowledge, Life, Verdict, judge, slot_verdicts
+from chandlery.candles.verdict import Knowledge, Life, Verdict, judge, look_for_open, slot_verdicts
 from tests.candles.builders import at, between
 
 HOUR = Interval.M60
@@ -77,25 +77,48 @@ cuts = st.tuples(st.integers(0, 24), st.integers(0, 24)).filter(lambda c: c[0] <
 maybe_cuts = st.one_of(st.just(RangeSet()), cuts)
 
 
-@given(
-    st.builds(
-        Life, st.one_of(st.none(), st.integers(0, 23).map(hour)), st.one_of(st.none(), st.integers(24, 24).map(hour))
-    ),
-    maybe_cuts,
-    maybe_cuts,
-    maybe_cuts,
-    maybe_cuts,
-    st.sets(st.integers(0, 23)),
-)
-def test_the_tally_is_the_count_of_the_slots(
-    life: Life, csv: RangeSet, proven: RangeSet, confirmed: RangeSet, suspected: RangeSet, traded: set[int]
-) -> None:
-    coverage: Coverage = {kind: ranges for kind, ranges in ((CSV, csv), (TRADES, proven)) if ranges}
-    opens = [hour(n) for n in traded if life.first_trade is None or hour(n) >= life.first_trade]
-    known = Knowledge(HOUR, life, coverage, Slots(opens), confirmed, suspected)
+moments = st.integers(-30, 24 * 60 + 30).map(lambda minute: DAY.start + timedelta(minutes=minute))
+lives = st.builds(Life, st.one_of(st.none(), moments), st.one_of(st.none(), moments))
+
+
+@st.composite
+def knowledge(draw: st.DrawFn) -> Knowledge:
+    """What may be known of a day of hours."""
+    life = draw(
+        st.builds(Life, st.one_of(st.none(), st.integers(0, 23).map(hour)), st.one_of(st.none(), st.just(hour(24))))
+    )
+    answers = ((CSV, draw(maybe_cuts)), (TRADES, draw(maybe_cuts)))
+    coverage: Coverage = {kind: ranges for kind, ranges in answers if ranges}
+    traded = [hour(n) for n in draw(st.sets(st.integers(0, 23)))]
+    opens = [t for t in traded if life.first_trade is None or t >= life.first_trade]
+    return Knowledge(HOUR, life, coverage, Slots(opens), draw(maybe_cuts), draw(maybe_cuts))
+
+
+@given(knowledge())
+def test_the_tally_is_the_count_of_the_slots(known: Knowledge) -> None:
     runs = slot_verdicts(known, DAY)
     assert runs[0][0].start == DAY.start
     assert all(a[0].end == b[0].start for a, b in pairwise(runs))
     tally = judge(known, DAY).tally
     for verdict in Verdict:
         assert getattr(tally, verdict.lower()) == sum(r.slots(HOUR) for r, v in runs if v == verdict)
+
+
+@given(knowledge())
+def test_looking_for_open_slots_finds_what_judging_does(known: Knowledge) -> None:
+    found, judged = look_for_open(known, DAY), judge(known, DAY)
+    assert (found.missing, found.suspect) == (judged.missing, judged.suspect)
+    runs = slot_verdicts(known, DAY)
+    assert found.missing == RangeSet(r for r, verdict in runs if verdict is Verdict.MISSING)
+
+
+@given(lives)
+def test_a_slot_is_listed_where_a_trade_could_have_been_in_it(life: Life) -> None:
+    listed = [TimeRange(hour(n), hour(n + 1)) for n in range(24) if _could_trade(life, hour(n), hour(n + 1))]
+    assert life.listed(DAY, HOUR) == RangeSet(listed)
+    assert life.unlisted(DAY, HOUR) == RangeSet([DAY]) - RangeSet(listed)
+
+
+def _could_trade(life: Life, start: datetime, end: datetime) -> bool:
+    has_begun = life.first_trade is None or life.first_trade < end
+    return has_begun and (life.delisted is None or start < life.delisted)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from chandlery.candles.evidence import Evidence, Source
 from chandlery.candles.gap import Reason
@@ -169,3 +170,11 @@ def test_gaps_of_other_series_are_left_alone(market: Market) -> None:
     look(market)
     look(market, JANUARY)
     assert GapRecord.objects.get(market=other).status == GapStatus.UNFILLABLE
+
+
+def test_the_markets_of_gaps_on_record_are_not_looked_up_one_by_one(
+    market: Market, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    look(market, between("2024-01-05", "2024-01-10"))
+    with django_assert_num_queries(3):  # the records, and the bounds of the transaction
+        assert {row.market for row in look(market, between("2024-01-05", "2024-01-10"))} == {market}

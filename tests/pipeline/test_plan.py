@@ -140,6 +140,21 @@ def test_the_first_coarse_slot_is_derived_although_the_market_was_listed_inside_
     assert [d.ranges for d in found.derivations] == [RangeSet([between("2023-02-01 12:00", "2023-02-03")])]
 
 
+def test_the_last_coarse_slot_is_derived_although_the_market_was_delisted_inside_it() -> None:
+    coverage: dict[Series, Coverage] = {series(60): {CSV: RangeSet([between("2023-02-01", "2023-02-02 15:00")])}}
+    life = Life(delisted=at("2023-02-02 14:20"))
+    found = made(between("2023-02-01", "2023-02-03"), 720, [], coverage, life=life)
+    assert not found.open[series(720)]
+    assert [d.ranges for d in found.derivations] == [RangeSet([between("2023-02-01", "2023-02-03")])]
+
+
+def test_a_file_of_a_finer_series_serves_what_is_open_beside_what_is_stored_of_it() -> None:
+    held: Coverage = {CSV: RangeSet([between("2023-01-01", "2023-04-01")])}
+    found = made(between("2023-03-31", "2023-04-02"), 1440, [quarter(60, 2)], {series(60): held})
+    assert [d.ranges for d in found.derivations] == [RangeSet([between("2023-03-31", "2023-04-02")])]
+    assert labels(found) == ["Q2:XBTUSD_60.csv"]
+
+
 DERIVED = Evidence(Source.CSV, derived=True)
 PROVISIONAL = Evidence(Source.CSV, provisional=True)
 

@@ -66,10 +66,7 @@ Coverage = dict[Evidence, RangeSet]
 
 def answered(coverage: Coverage) -> RangeSet:
     """Every range somebody has spoken for."""
-    total = RangeSet()
-    for ranges in coverage.values():
-        total = total | ranges
-    return total
+    return RangeSet.union(coverage.values())
 
 
 def extended(coverage: Coverage, kind: Evidence, ranges: RangeSet) -> Coverage:
@@ -82,7 +79,7 @@ def extended(coverage: Coverage, kind: Evidence, ranges: RangeSet) -> Coverage:
     result: Coverage = {}
     for layer, held in grown.items():
         left = held
-        for better, shadow in grown.items():
+        for better, shadow in grown.items() if layer.derived or layer.provisional else ():
             if _takes_the_place_of(better, layer):
                 left = left - shadow
         if left:
@@ -112,6 +109,21 @@ def direct(coverage: Coverage) -> Coverage:
 def settled(coverage: Coverage) -> RangeSet:
     """Every range somebody has spoken for who need not be asked again."""
     return answered({kind: ranges for kind, ranges in coverage.items() if not kind.provisional})
+
+
+def unanswered(slots: RangeSet, coverage: Coverage) -> RangeSet:
+    """What of `slots` nobody has spoken for."""
+    for ranges in coverage.values():
+        slots = slots - ranges
+    return slots
+
+
+def unsettled(slots: RangeSet, coverage: Coverage) -> RangeSet:
+    """What of `slots` nobody has spoken for who need not be asked again."""
+    for kind, ranges in coverage.items():
+        if not kind.provisional:
+            slots = slots - ranges
+    return slots
 
 
 def weakest(kinds: list[Evidence]) -> Evidence:

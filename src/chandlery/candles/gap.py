@@ -7,7 +7,7 @@ from enum import StrEnum
 from chandlery.candles.evidence import Coverage, Evidence, weakest
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
-from chandlery.candles.verdict import Judgement
+from chandlery.candles.verdict import OpenSlots
 
 
 class Reason(StrEnum):
@@ -30,12 +30,12 @@ class Gap:
         return self.range.slots(self.interval)
 
 
-def gaps_of(judgement: Judgement, interval: Interval) -> list[Gap]:
+def gaps_of(found: OpenSlots, interval: Interval) -> list[Gap]:
     """Maximal runs of MISSING or SUSPECT slots in order; a run that holds a suspect slot is SUSPECT."""
-    suspect = judgement.suspect
+    suspect = found.suspect
     return [
-        Gap(interval, run, Reason.SUSPECT if suspect & RangeSet([run]) else Reason.MISSING)
-        for run in judgement.missing | suspect
+        Gap(interval, run, Reason.SUSPECT if suspect and suspect & RangeSet([run]) else Reason.MISSING)
+        for run in found.missing | suspect
     ]
 
 
@@ -51,18 +51,23 @@ def derivable(
 ) -> list[tuple[RangeSet, Evidence]]:
     """Which open slots of `to` are whole in the coverage of a finer series, with the evidence they inherit.
 
-    `unlisted` time needs no answer: nothing can have traded there.
+    `open_ranges` are on the grid of `to`. `unlisted` time needs no answer: nothing can have traded there.
     """
+    # Little is open of what is known: only what lies in open slots is looked at.
+    parts = {kind: ranges & open_ranges for kind, ranges in finer.items()}
+    union, left = unlisted & open_ranges, open_ranges
+    if not union and not any(parts.values()):
+        return []
     found: list[tuple[RangeSet, Evidence]] = []
-    used: list[Evidence] = []
-    union, taken = unlisted, RangeSet()
-    for kind in sorted(finer, key=lambda k: k.rank, reverse=True):
-        used.append(kind)
-        union = union | finer[kind]
-        fresh = (union.aligned_inwards(to) & open_ranges) - taken
+    ranked = sorted(parts, key=lambda k: k.rank, reverse=True)
+    for place, kind in enumerate(ranked):
+        if place and not parts[kind]:
+            continue
+        union = union | parts[kind]
+        fresh = union.aligned_inwards(to) & left
         if fresh:
-            found.append((fresh, weakest(used)))
-            taken = taken | fresh
+            found.append((fresh, weakest(ranked[: place + 1])))
+            left = left - fresh
     return found
 
 

@@ -1,11 +1,13 @@
 """Half-open ranges of UTC time, and sets of them. The only kind of range in the project."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from operator import attrgetter
 
-from chandlery.candles.interval import Interval
+from chandlery.candles.interval import EPOCH, Interval
 from chandlery.errors import ChandleryError
 
 
@@ -44,7 +46,9 @@ class TimeRange:
 
     def slots(self, interval: Interval) -> int:
         """How many slots of `interval` lie wholly inside."""
-        return max(0, (interval.floor(self.end) - interval.ceil(self.start)) // interval.delta)
+        width = interval.delta
+        # Whole slots from the epoch to the end, less those that have begun by the start.
+        return max(0, (self.end - EPOCH) // width + (EPOCH - self.start) // width)
 
     def overlaps(self, other: "TimeRange") -> bool:
         return self.start < other.end and other.start < self.end
@@ -56,15 +60,22 @@ class TimeRange:
         return self.start <= moment < self.end
 
     def intersection(self, other: "TimeRange") -> "TimeRange | None":
-        return TimeRange.maybe(max(self.start, other.start), min(self.end, other.end))
+        start = max(self.start, other.start)
+        return self._cut(start, min(self.end, other.end))
 
     def aligned_inwards(self, interval: Interval) -> "TimeRange | None":
         """The whole slots inside, or None where there is none."""
-        return TimeRange.maybe(interval.ceil(self.start), interval.floor(self.end))
+        return self._cut(interval.ceil(self.start), interval.floor(self.end))
 
     def aligned_outwards(self, interval: Interval) -> "TimeRange":
         """The smallest range on the grid that holds this one."""
         return TimeRange(interval.floor(self.start), interval.ceil(self.end))
+
+    def _cut(self, start: datetime, end: datetime) -> "TimeRange | None":
+        """The range of these bounds: mostly this one itself, for most ranges lie on the grid and inside of others."""
+        if start == self.start and end == self.end:
+            return self
+        return TimeRange(start, end) if start < end else None
 
 
 class RangeSet:
@@ -73,7 +84,13 @@ class RangeSet:
     __slots__ = ("_ranges",)
 
     def __init__(self, ranges: Iterable[TimeRange] = ()) -> None:
-        self._ranges = _merged(ranges)
+        self._ranges = _merged(sorted(ranges, key=_START))
+
+    @classmethod
+    def union(cls, sets: "Iterable[RangeSet]") -> "RangeSet":
+        """All of them as one."""
+        filled = [one for one in sets if one._ranges]
+        return filled[0] if len(filled) == 1 else cls(chain.from_iterable(filled))
 
     @classmethod
     def _of_merged(cls, ranges: tuple[TimeRange, ...]) -> "RangeSet":
@@ -105,38 +122,41 @@ class RangeSet:
         return TimeRange(self._ranges[0].start, self._ranges[-1].end) if self._ranges else None
 
     def __or__(self, other: "RangeSet") -> "RangeSet":
-        return RangeSet((*self._ranges, *other._ranges))
+        return RangeSet.union((self, other))
 
     def __and__(self, other: "RangeSet") -> "RangeSet":
+        few, many = sorted((self._ranges, other._ranges), key=len)
+        if not few or _apart(few, many):
+            return _NOTHING
         found: list[TimeRange] = []
-        mine, theirs, i, j = self._ranges, other._ranges, 0, 0
-        while i < len(mine) and j < len(theirs):
-            common = mine[i].intersection(theirs[j])
-            if common is not None:
+        i = 0
+        for r in few:
+            i = bisect_right(many, r.start, lo=i, key=_END)
+            for j in range(i, len(many)):
+                common = many[j].intersection(r)
+                if common is None:
+                    break
                 found.append(common)
-            if mine[i].end <= theirs[j].end:
-                i += 1
-            else:
-                j += 1
         return RangeSet._of_merged(tuple(found))
 
     def __sub__(self, other: "RangeSet") -> "RangeSet":
+        cuts = other._ranges
+        if not self._ranges or not cuts or _apart(self._ranges, cuts):
+            return self
         left: list[TimeRange] = []
-        cuts, j = other._ranges, 0
+        i = 0
         for whole in self._ranges:
-            start = whole.start
-            while j < len(cuts) and cuts[j].end <= start:
-                j += 1
-            k = j
+            i = bisect_right(cuts, whole.start, lo=i, key=_END)
+            start, k = whole.start, i
             while k < len(cuts) and cuts[k].start < whole.end:
-                before = TimeRange.maybe(start, cuts[k].start)
-                if before is not None:
-                    left.append(before)
-                start = max(start, cuts[k].end)
+                if start < cuts[k].start:
+                    left.append(TimeRange(start, cuts[k].start))
+                start = cuts[k].end
                 k += 1
-            rest = TimeRange.maybe(start, whole.end)
-            if rest is not None:
-                left.append(rest)
+            if k == i:
+                left.append(whole)
+            elif start < whole.end:
+                left.append(TimeRange(start, whole.end))
         return RangeSet._of_merged(tuple(left))
 
     def covers(self, wanted: TimeRange) -> bool:
@@ -148,25 +168,36 @@ class RangeSet:
 
     def aligned_inwards(self, interval: Interval) -> "RangeSet":
         """The whole slots inside the ranges."""
+        # Ranges that do not touch still do not when each of them shrinks.
         aligned = (r.aligned_inwards(interval) for r in self._ranges)
-        return RangeSet(r for r in aligned if r is not None)
+        return RangeSet._of_merged(tuple(r for r in aligned if r is not None))
 
     def aligned_outwards(self, interval: Interval) -> "RangeSet":
         return RangeSet(r.aligned_outwards(interval) for r in self._ranges)
 
 
-def _merged(ranges: Iterable[TimeRange]) -> tuple[TimeRange, ...]:
+_START, _END = attrgetter("start"), attrgetter("end")
+_NOTHING = RangeSet._of_merged(())
+
+
+def _apart(some: tuple[TimeRange, ...], others: tuple[TimeRange, ...]) -> bool:
+    """Whether all of one comes before all of the other, none of them being empty."""
+    return some[-1].end <= others[0].start or others[-1].end <= some[0].start
+
+
+def _merged(in_order: Iterable[TimeRange]) -> tuple[TimeRange, ...]:
+    """Of ranges sorted by start. Those that neither overlap nor touch another stay the objects they are."""
     merged: list[TimeRange] = []
-    start: datetime | None = None
-    end: datetime | None = None
-    for r in sorted(ranges, key=attrgetter("start")):
-        if start is None or end is None:
-            start, end = r.start, r.end
-        elif r.start <= end:
+    runs = iter(in_order)
+    first = next(runs, None)
+    if first is None:
+        return ()
+    end = first.end
+    for r in runs:
+        if r.start <= end:
             end = max(end, r.end)
         else:
-            merged.append(TimeRange(start, end))
-            start, end = r.start, r.end
-    if start is not None and end is not None:
-        merged.append(TimeRange(start, end))
+            merged.append(first if first.end == end else TimeRange(first.start, end))
+            first, end = r, r.end
+    merged.append(first if first.end == end else TimeRange(first.start, end))
     return tuple(merged)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from chandlery.candles.evidence import Coverage
+from chandlery.candles.evidence import Coverage, unanswered
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
 
@@ -42,6 +42,8 @@ class Life:
 
     def listed(self, within: TimeRange, interval: Interval) -> RangeSet:
         """The slots of `within` in which a trade could have been; the rest is UNLISTED."""
+        if self._spans(within):
+            return RangeSet([within])
         start, end = within.start, within.end
         if self.first_trade is not None:
             start = max(start, interval.floor(self.first_trade))
@@ -51,7 +53,13 @@ class Life:
         return RangeSet([listed]) if listed else RangeSet()
 
     def unlisted(self, within: TimeRange, interval: Interval) -> RangeSet:
-        return RangeSet([within]) - self.listed(within, interval)
+        return RangeSet() if self._spans(within) else RangeSet([within]) - self.listed(within, interval)
+
+    def _spans(self, within: TimeRange) -> bool:
+        """Whether the market traded from before `within` until after."""
+        return (self.first_trade is None or self.first_trade <= within.start) and (
+            self.delisted is None or within.end <= self.delisted
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +102,18 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """The tally of a range and its open runs: `missing` and `suspect` are disjoint, on the grid."""
+class OpenSlots:
+    """The open runs of a range: `missing` and `suspect` are disjoint, on the grid."""
 
-    tally: Tally
     missing: RangeSet = field(default_factory=RangeSet)
     suspect: RangeSet = field(default_factory=RangeSet)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement(OpenSlots):
+    """The tally of a range, and its open runs."""
+
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +140,31 @@ def judge(known: Knowledge, within: TimeRange) -> Judgement:
         counts[verdict] = part.slots(interval) - _traded(known, part)
         rest = rest - part
     missing = _without_traded(known, rest)
-    slots = within.slots(interval)
-    quiet_and_open = sum(counts.values()) + missing.slots(interval) + suspect.slots(interval)
+    slots, expected = within.slots(interval), listed.slots(interval)
+    open_slots = {"suspect": suspect.slots(interval), "missing": missing.slots(interval)}
     tally = Tally(
         slots=slots,
-        traded=listed.slots(interval) - quiet_and_open,
+        traded=expected - sum(counts.values()) - sum(open_slots.values()),
         quiet_proven=counts[Verdict.QUIET_PROVEN],
         quiet_confirmed=counts[Verdict.QUIET_CONFIRMED],
         quiet_claimed=counts[Verdict.QUIET_CLAIMED],
-        suspect=suspect.slots(interval),
-        missing=missing.slots(interval),
-        unlisted=slots - listed.slots(interval),
+        unlisted=slots - expected,
+        **open_slots,
     )
-    return Judgement(tally, missing, suspect)
+    return Judgement(missing, suspect, tally)
+
+
+def look_for_open(known: Knowledge, within: TimeRange) -> OpenSlots:
+    """What `judge` finds open, without counting the rest."""
+    listed = known.life.listed(within, known.interval)
+    suspect = known.suspected & listed
+    return OpenSlots(_without_traded(known, unanswered(listed - suspect, known.coverage)), suspect)
 
 
 def quiet_ranges(known: Knowledge) -> dict[Verdict, RangeSet]:
     """Where a slot without a candle is quiet, by the best evidence; disjoint, best first."""
-    proven, claimed = RangeSet(), RangeSet()
-    for evidence, ranges in known.coverage.items():
-        if evidence.proven:
-            proven = proven | ranges
-        else:
-            claimed = claimed | ranges
+    proven = RangeSet.union(ranges for kind, ranges in known.coverage.items() if kind.proven)
+    claimed = RangeSet.union(ranges for kind, ranges in known.coverage.items() if not kind.proven)
     confirmed = (known.confirmed & claimed) - proven
     return {
         Verdict.QUIET_PROVEN: proven,
@@ -186,4 +202,5 @@ def _slots_of(known: Knowledge, ranges: RangeSet) -> RangeSet:
 
 def _without_traded(known: Knowledge, ranges: RangeSet) -> RangeSet:
     """A stored candle answers its slot even where no coverage says so."""
-    return ranges - _slots_of(known, RangeSet(r for r in ranges if known.traded.count(r)))
+    held = [r for r in ranges if known.traded.count(r)]
+    return ranges - _slots_of(known, RangeSet(held)) if held else ranges

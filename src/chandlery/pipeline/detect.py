@@ -13,7 +13,7 @@ from chandlery.candles.gap import Gap, gaps_of, reconcile
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
-from chandlery.candles.verdict import Knowledge, judge
+from chandlery.candles.verdict import Knowledge, look_for_open
 from chandlery.exchanges.kraken.window import asked_as
 from chandlery.models import OPEN, GapRecord, GapStatus, Market
 from chandlery.pipeline.knowledge import MarketFacts
@@ -22,7 +22,7 @@ from chandlery.reporting.completeness import GapEntry, gap_entry
 
 def open_gaps(known: Knowledge, within: Iterable[TimeRange]) -> list[Gap]:
     """Maximal runs of open slots in `within`, in order."""
-    return [gap for r in RangeSet(within) for gap in gaps_of(judge(known, r), known.interval)]
+    return [gap for r in RangeSet(within) for gap in gaps_of(look_for_open(known, r), known.interval)]
 
 
 def status_of(entry: GapEntry) -> GapStatus:
@@ -53,26 +53,34 @@ def record_gaps(
     Looked at are the wanted ranges and whatever stands on record as open beyond them. `unanswered` says of series that
     were asked for in vain why that was.
     """
-    recorded: dict[tuple[int, int], list[GapRecord]] = defaultdict(list)
-    markets = [facts[series.market].market for series in wanted]
-    for row in (
-        GapRecord.objects.filter(market__in=markets, status__in=OPEN).order_by("gap_start").select_related("market")
-    ):
-        recorded[row.market_id, row.interval_minutes].append(row)
+    recorded = _on_record(wanted, facts)
     kept: list[GapRecord] = []
     fresh: list[GapRecord] = []
     with transaction.atomic():
-        for series, within in sorted(wanted.items()):
-            market = facts[series.market].market
-            rows = recorded[market.pk, int(series.interval)]
+        for series in sorted(wanted):
+            market, within = facts[series.market].market, wanted[series]
+            rows = recorded.get((market.pk, int(series.interval)), [])
             looked_at = [row.range for row in rows] + ([within] if within else [])
             gaps = open_gaps(facts[series.market].series[series.interval], looked_at)
+            if not rows and not gaps:
+                continue
             why = (unanswered or {}).get(replace(series, interval=asked_as(series.interval)), "")
-            new, old = _reconcile(facts[series.market].market, series.interval, rows, gaps, now, why)
+            new, old = _reconcile(market, series.interval, rows, gaps, now, why)
             fresh += new
             kept += [row for row in (*old, *new) if within is not None and row.range.overlaps(within)]
         GapRecord.objects.bulk_create(fresh)
     return kept
+
+
+def _on_record(wanted: Iterable[Series], facts: Mapping[str, MarketFacts]) -> Mapping[tuple[int, int], list[GapRecord]]:
+    """The open gaps of these series and others of their markets, by market and width, in order of time."""
+    markets = {market.pk: market for market in (facts[series.market].market for series in wanted)}
+    recorded: dict[tuple[int, int], list[GapRecord]] = defaultdict(list)
+    for row in GapRecord.objects.filter(market__in=markets, status__in=OPEN).order_by("gap_start"):
+        # One market for all of its gaps, instead of a new one with each.
+        row.market = markets[row.market_id]
+        recorded[row.market_id, row.interval_minutes].append(row)
+    return recorded
 
 
 def _reconcile(
@@ -100,16 +108,17 @@ def _reconcile(
 def _described(row: GapRecord, market: Market, gap: Gap, now: datetime, why: str) -> bool:
     """Put down what is known of the gap at `now`, and `why` it could not be asked for; whether anything changed."""
     entry = gap_entry(market.altname, gap, now, listed=market.is_listed)
+    candles = gap.candles
     fields = {
         "gap_start": gap.range.start,
         "gap_end": gap.range.end,
-        "missing_candles": gap.candles,
+        "missing_candles": candles,
         "reason": gap.reason,
         "is_api_fillable": entry.api_fillable,
         "overflow_candles": entry.overflow,
         "required_csv_file": entry.required_csv_file,
     }
-    in_window = entry.overflow < gap.candles
+    in_window = entry.overflow < candles
     if row.status != GapStatus.ACCEPTED:
         fields["status"] = GapStatus.FAILED if why and in_window else status_of(entry)
         fields["error_message"] = why if in_window else ""

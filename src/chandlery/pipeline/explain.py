@@ -76,6 +76,7 @@ def planned(
         files_serve=_served(made.files, wanted),
         asks=tuple(_asked(ask) for ask in made.asks),
         ask_seconds=ask_seconds(made.asks, around.api),
+        rereads=sum(not (ask.ranges - _answered(ask.series, facts)) for ask in made.asks),
         api_serves=api.span,
         files_left=made.files_left if incremental else 0,
     )
@@ -99,6 +100,10 @@ def clocks_apart(ahead: timedelta) -> str:
     )
 
 
+def _answered(series: Series, facts: Mapping[str, MarketFacts]) -> RangeSet:
+    return answered(facts[series.market].series[series.interval].coverage)
+
+
 def _asked(ask: Ask) -> events.AskPlanned:
     span = ask.ranges.span
     assert span is not None, "a request is for some slots"
@@ -109,9 +114,12 @@ def _asked(ask: Ask) -> events.AskPlanned:
 def _line(
     interval: Interval, made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts]
 ) -> events.PlanLine:
-    asked = known = left = api = 0
+    asked = known = left = api = derived = 0
     requests = {ask.series: ask.ranges for ask in made.asks}
-    derived = sum(d.ranges.slots(interval) for d in made.derivations if d.series.interval == interval and _is_dated(d))
+    to_derive: dict[Series, RangeSet] = {}
+    for d in made.derivations:
+        if d.series.interval == interval and _is_dated(d):
+            to_derive[d.series] = to_derive.get(d.series, RangeSet()) | d.ranges
     for series, want in wanted.items():
         if series.interval != interval or want.range is None:
             continue
@@ -122,6 +130,7 @@ def _line(
         left += made.open[series].slots(interval)
         # Slots that are asked for again are known.
         api += ((requests.get(series, RangeSet()) & listed) - answers).slots(interval)
+        derived += ((to_derive.get(series, RangeSet()) & listed) - answers).slots(interval)
     return events.PlanLine(interval, asked, known, asked - known - derived - left - api, api, derived, left)
 
 
@@ -166,7 +175,9 @@ def _open(
             yield events.OpenPlanned(series.market, series.interval, part, entry.gap.candles, entry.remedy.action)
 
 
-def gaps_found(rows: Sequence[GapRecord], derivations: Sequence[Derivation], asks: Sequence[Ask]) -> events.GapsFound:
+def gaps_found(
+    rows: Sequence[GapRecord], derivations: Sequence[Derivation], asks: Sequence[Ask], unknown: int = 0
+) -> events.GapsFound:
     """Step 4: what is open before filling. Of what a request will answer, nothing is left to fetch."""
     closing: dict[tuple[str, int], RangeSet] = {}
     for made in derivations:
@@ -183,10 +194,15 @@ def gaps_found(rows: Sequence[GapRecord], derivations: Sequence[Derivation], ask
             fillable += 1
         elif row.status != GapStatus.ACCEPTED:
             left.append(row)
+    partly = sum(
+        bool(asked.get((row.market.altname, row.interval_minutes), RangeSet()) & RangeSet([row.range])) for row in left
+    )
     return events.GapsFound(
         gaps=len(rows),
         candles=sum(row.missing_candles for row in rows),
         derivable=derivable,
         api_fillable=fillable,
-        require_csv=len(left),
+        require_csv=len(left) - partly,
+        partly=partly,
+        unknown=unknown,
     )

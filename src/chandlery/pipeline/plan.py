@@ -11,7 +11,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from chandlery.candles.evidence import Coverage, Evidence, Source, answered, direct, settled, stale_ranges
+from chandlery.candles.evidence import (
+    Coverage,
+    Evidence,
+    Source,
+    answered,
+    direct,
+    settled,
+    stale_ranges,
+    unanswered,
+    unsettled,
+)
 from chandlery.candles.gap import derivable
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
@@ -62,7 +72,7 @@ class Derivation:
 
     @property
     def ranges(self) -> RangeSet:
-        return RangeSet(r for ranges, _ in self.parts for r in ranges)
+        return RangeSet.union(ranges for ranges, _ in self.parts)
 
     @property
     def source(self) -> Series:
@@ -84,6 +94,72 @@ class Plan:
     files_left: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _OnHand:
+    """The files of each series, and the claims of those that are not in the store yet."""
+
+    files: Mapping[Series, Sequence[FileOnHand]]
+    claims: Mapping[Series, RangeSet]
+
+    @classmethod
+    def of(cls, files: Iterable[FileOnHand]) -> "_OnHand":
+        found: dict[Series, list[FileOnHand]] = defaultdict(list)
+        for file in files:
+            found[file.series].append(file)
+        return cls(dict(found), {series: claims for series, own in found.items() if (claims := _claims(own))})
+
+    def finer_than(self, target: "_Target") -> bool:
+        """Whether there is a file of any finer series."""
+        return any(source in self.files for source in target.finer)
+
+    def sources_of(self, derivation: Derivation) -> list[FileOnHand]:
+        """The files to be in the store before something is derived."""
+        files = self.files.get(derivation.source)
+        return relevant(files, derivation.ranges.span) if files else []
+
+    def expected(self, series: Series, coverage: Mapping[Series, Coverage]) -> Coverage:
+        """The coverage of a series once its files are in."""
+        known, claims = coverage.get(series, {}), self.claims.get(series)
+        return {**known, _FILED: known.get(_FILED, RangeSet()) | claims} if claims else known
+
+
+#: What a file says.
+_FILED = Evidence(Source.CSV)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A wanted series, with its own files that matter, the series it can be derived from (widest first), and those of
+    its slots that its own files do not answer.
+    """
+
+    series: Series
+    want: Wanted
+    own: Sequence[FileOnHand]
+    finer: Sequence[Series]
+    slots: RangeSet
+
+    @property
+    def interval(self) -> Interval:
+        return self.series.interval
+
+    def open(self, left: Callable[[RangeSet, Coverage], RangeSet], coverage: Mapping[Series, Coverage]) -> RangeSet:
+        """The wanted slots that nothing answers: `left` of what its own files leave by `coverage`."""
+        return left(self.slots, coverage.get(self.series, {})).aligned_inwards(self.interval)
+
+
+def _targets(wanted: Mapping[Series, Wanted], on_hand: _OnHand) -> Iterator[_Target]:
+    """Sorted: what is finer comes first."""
+    for series, want in sorted(wanted.items(), key=lambda item: item[0]):
+        own = relevant(on_hand.files.get(series, ()), want.range)
+        finer = [Series(series.exchange, series.market, interval) for interval in _FINER[series.interval]]
+        listed = want.life.listed(want.range, series.interval) if want.range is not None else RangeSet()
+        yield _Target(series, want, own, finer, listed - _claims(own) if own else listed)
+
+
+_FINER = {interval: interval.finer() for interval in Interval}
+
+
 def plan(
     wanted: Mapping[Series, Wanted],
     coverage: Mapping[Series, Coverage],
@@ -97,44 +173,39 @@ def plan(
     of files that were read in this run already: what came of them is in `coverage`, nothing more is to be expected of
     them. Without an `edge` nobody is asked.
     """
-    on_hand: dict[Series, list[FileOnHand]] = defaultdict(list)
-    for file in files:
-        if file.member.signature not in done:
-            on_hand[file.series].append(file)
+    on_hand = _OnHand.of(file for file in files if file.member.signature not in done)
     chosen: dict[str, FileOnHand] = {}
     asks: dict[Series, Ask] = {}
     derivations: list[Derivation] = []
     open_ranges: dict[Series, RangeSet] = {}
-    underived = {series: direct(known) for series, known in coverage.items()}
+    underived = {series: direct(known) for series, known in coverage.items()} if on_hand.files else {}
     #: With the answers of what is asked: finer series come first.
     expected = dict(coverage)
-    for series, want in sorted(wanted.items()):
-        own = relevant(on_hand[series], want.range)
-        _choose(chosen, own)
-        _choose(chosen, _of_earlier_times(series, want, on_hand, derive=derive))
+    for target in _targets(wanted, on_hand):
+        series, is_dated = target.series, target.want.range is not None
+        _choose(chosen, target.own)
+        _choose(chosen, _of_earlier_times(target, on_hand, derive=derive))
         made: list[Derivation] = []
-        if derive and want.range is not None:
+        if derive and is_dated:
             # Files are chosen as if nothing had been derived yet: a later release corrects what that was made from.
-            for foreseen in _derivations(series, want, underived, own, on_hand):
-                _choose(chosen, relevant(on_hand[foreseen.source], foreseen.ranges.span))
-            made = list(_derivations(series, want, expected, own, on_hand))
-        elif derive and not own:
-            made = list(islice(_foretold(series, on_hand), 1))
-        ask = _ask(series, want, expected, own, made, edge, wanted.keys()) if edge is not None else None
+            for foreseen in _derivations(target, underived, on_hand) if on_hand.finer_than(target) else ():
+                _choose(chosen, on_hand.sources_of(foreseen))
+            made = list(_derivations(target, expected, on_hand))
+        elif derive and not target.own:
+            made = list(islice(_foretold(target, on_hand), 1))
+        ask = _ask(target, expected, made, edge, wanted.keys()) if edge is not None else None
         if ask is not None and edge is not None:
             asks[ask.series] = ask
             expected[ask.series] = edge.answered(expected.get(ask.series, {}), ask.series.interval)
             if ask.series == series:
                 made = list(_without(made, ask.ranges))
-            elif derive and want.range is not None:
-                made = list(_derivations(series, want, expected, own, on_hand))
+            elif derive and is_dated:
+                made = list(_derivations(target, expected, on_hand))
         for derivation in made:
-            _choose(chosen, relevant(on_hand[derivation.source], derivation.ranges.span))
+            _choose(chosen, on_hand.sources_of(derivation))
         derivations += made
-        answers = RangeSet(r for derivation in made for r in derivation.ranges)
-        if ask is not None and ask.series == series:
-            answers = answers | ask.ranges
-        open_ranges[series] = _open(series, want, coverage, own) - answers
+        left = target.open(unanswered, coverage) - _made(made)
+        open_ranges[series] = left - ask.ranges if ask is not None and ask.series == series else left
     unread = [file for file in chosen.values() if not file.unchanged]
     return Plan(
         files=tuple(sorted(unread, key=lambda f: (-f.member.size, f.member.label))),
@@ -145,7 +216,7 @@ def plan(
         files_left=sum(
             not file.unchanged and signature not in chosen
             for series in wanted
-            for file in on_hand[series]
+            for file in on_hand.files.get(series, ())
             for signature in (file.member.signature,)
         ),
     )
@@ -186,54 +257,38 @@ def relevant(files: Iterable[FileOnHand], within: TimeRange | None) -> list[File
     ]
 
 
-def expected_coverage(coverage: Coverage, files: Iterable[FileOnHand]) -> Coverage:
-    """The coverage once these files are in."""
-    claimed = RangeSet(f.expected for f in files if not f.unchanged)
-    kind = Evidence(Source.CSV)
-    return {**coverage, kind: coverage.get(kind, RangeSet()) | claimed} if claimed else coverage
+def _claims(files: Iterable[FileOnHand]) -> RangeSet:
+    """What those of them will answer that are not in the store yet."""
+    return RangeSet(f.expected for f in files if not f.unchanged)
 
 
 def _choose(chosen: dict[str, FileOnHand], files: Iterable[FileOnHand]) -> None:
     chosen.update((f.member.signature, f) for f in files)
 
 
-def _open(
-    series: Series,
-    want: Wanted,
-    coverage: Mapping[Series, Coverage],
-    own: Sequence[FileOnHand],
-    answers: Callable[[Coverage], RangeSet] = answered,
-) -> RangeSet:
-    """The wanted slots for which neither `coverage` nor the series' own files have `answers`."""
-    if want.range is None:
-        return RangeSet()
-    expected = expected_coverage(coverage.get(series, {}), own)
-    listed = want.life.listed(want.range, series.interval)
-    return (listed - answers(expected)).aligned_inwards(series.interval)
+def _made(derivations: Iterable[Derivation]) -> RangeSet:
+    return RangeSet.union(derivation.ranges for derivation in derivations)
 
 
-def _of_earlier_times(
-    series: Series, want: Wanted, on_hand: Mapping[Series, Sequence[FileOnHand]], *, derive: bool
-) -> Iterator[FileOnHand]:
+def _of_earlier_times(target: _Target, on_hand: _OnHand, *, derive: bool) -> Iterator[FileOnHand]:
     """Where everything was asked for: releases of times before what is known by now, of the series itself, and of a
     finer one where it has none.
     """
+    want = target.want
     if want.range is None or not want.from_first:
         return
     found = RangeSet()
-    for interval in (series.interval, *(series.interval.finer() if derive else ())):
-        for file in on_hand.get(replace(series, interval=interval), ()):
+    for series in (target.series, *(target.finer if derive else ())):
+        for file in on_hand.files.get(series, ()):
             is_earlier = file.period is not None and file.expected.end <= want.range.start
-            if is_earlier and (interval == series.interval or not found.covers(file.expected)):
+            if is_earlier and (series == target.series or not found.covers(file.expected)):
                 found = found | RangeSet([file.expected])
                 yield file
 
 
 def _ask(
-    series: Series,
-    want: Wanted,
+    target: _Target,
     coverage: Mapping[Series, Coverage],
-    own: Sequence[FileOnHand],
     made: Sequence[Derivation],
     edge: Edge,
     kept: Collection[Series],
@@ -242,25 +297,26 @@ def _ask(
 
     What can be derived costs no request. But where one is due anyway, its answer serves every open slot of the window.
     """
-    window = edge.window(series)
+    window = edge.window(target.series)
     if window is None:
         return None
-    if want.range is None:
+    if target.want.range is None:
         # Files, its own or finer ones, will tell where it begins.
-        return None if own or made else Ask(edge.source(series), RangeSet([window]))
-    due = _open(series, want, coverage, own, settled) & RangeSet([window])
-    derived = RangeSet(r for derivation in made for r in derivation.ranges)
+        return None if target.own or made else Ask(edge.source(target.series), RangeSet([window]))
+    due = target.open(unsettled, coverage) & RangeSet([window])
+    left = due - _made(made)
     # What was made of finer slots that are not settled yet waits for these, where they are kept current. An answer of
     # its own that may still change is asked for again: nothing finer takes its place before it is settled.
-    waiting = stale_ranges(coverage.get(series, {})) & due
-    for finer in series.interval.finer() if waiting else ():
-        source = replace(series, interval=finer)
+    waiting = stale_ranges(coverage.get(target.series, {})) & left
+    for source in target.finer if waiting else ():
         if source in kept:
             held = coverage.get(source, {})
             # What is no longer among the newest slots, and was not settled, stays so.
-            young = answered(held) & answered({k: r for k, r in edge.foretold(finer).items() if k.provisional})
-            derived = derived | (waiting & (settled(held) | young).aligned_inwards(series.interval))
-    return Ask(edge.source(series), due) if due - derived else None
+            young = answered(held) & answered(
+                {k: r for k, r in edge.foretold(source.interval).items() if k.provisional}
+            )
+            left = left - (waiting & (settled(held) | young).aligned_inwards(target.interval))
+    return Ask(edge.source(target.series), due) if left else None
 
 
 def _without(made: Iterable[Derivation], ranges: RangeSet) -> Iterator[Derivation]:
@@ -271,39 +327,31 @@ def _without(made: Iterable[Derivation], ranges: RangeSet) -> Iterator[Derivatio
             yield replace(derivation, parts=parts)
 
 
-def _foretold(series: Series, on_hand: Mapping[Series, Sequence[FileOnHand]]) -> Iterator[Derivation]:
+def _foretold(target: _Target, on_hand: _OnHand) -> Iterator[Derivation]:
     """Where nothing is known of the wanted range: all that files of a finer interval hold."""
-    for finer in series.interval.finer():
-        files = on_hand.get(replace(series, interval=finer), ())
-        usable = RangeSet(f.expected for f in files if not f.unchanged).aligned_inwards(series.interval)
+    for source in target.finer:
+        usable = on_hand.claims.get(source, RangeSet()).aligned_inwards(target.interval)
         if usable:
-            yield Derivation(series, finer, ((usable, Evidence(Source.CSV, derived=True)),))
+            yield Derivation(target.series, source.interval, ((usable, Evidence(Source.CSV, derived=True)),))
 
 
-def _derivations(
-    series: Series,
-    want: Wanted,
-    coverage: Mapping[Series, Coverage],
-    own: Sequence[FileOnHand],
-    on_hand: Mapping[Series, Sequence[FileOnHand]],
-) -> Iterator[Derivation]:
+def _derivations(target: _Target, coverage: Mapping[Series, Coverage], on_hand: _OnHand) -> Iterator[Derivation]:
     """What finer series can give, the widest first: settled answers wherever there is none, and provisional ones only
     where there is no answer at all.
     """
-    assert want.range is not None, "an unknown range is foretold, not derived"
-    taken = RangeSet()
-    for provisional, answers in ((False, settled), (True, answered)):
-        left = _open(series, want, coverage, own, answers) - taken
-        for finer in series.interval.finer():
-            if not left:
+    taken, life = RangeSet(), target.want.life
+    for provisional, open_by in ((False, unsettled), (True, unanswered)):
+        left = target.open(open_by, coverage) - taken
+        for source in target.finer:
+            span = left.span
+            if span is None:
                 break
-            source = replace(series, interval=finer)
-            known = expected_coverage(coverage.get(source, {}), on_hand.get(source, ()))
             # To the finer slot: the first trade lies somewhere inside the first coarse one.
-            found = derivable(left, known, series.interval, want.life.unlisted(want.range, finer))
+            unlisted = life.unlisted(span, source.interval)
+            found = derivable(left, on_hand.expected(source, coverage), target.interval, unlisted)
             parts = tuple((ranges, kind) for ranges, kind in found if kind.provisional == provisional)
             if parts:
-                made = Derivation(series, finer, parts)
+                made = Derivation(target.series, source.interval, parts)
                 left, taken = left - made.ranges, taken | made.ranges
                 yield made
 

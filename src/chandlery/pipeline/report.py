@@ -62,7 +62,7 @@ def _entry(
     within = selection.wanted(interval, facts.start, now)
     asset = market.base.ticker if market.base else market.altname
     if within is None:
-        nothing = remedy_for_nothing_known(market.altname, interval)
+        nothing = remedy_for_nothing_known(market.altname, interval, api=market.is_listed)
         return SeriesEntry(market.altname, market.pair, asset, interval, None, Tally(), remedy=nothing)
     judged = judge(facts.series[interval], within)
     rows = statuses.get((market.pk, int(interval)), [])
