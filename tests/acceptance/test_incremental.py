@@ -117,7 +117,7 @@ def test_with_news_it_tells_the_last_point_what_was_fetched_and_the_new_candles(
     assert days == 2
     status = [line for line in done.out.splitlines() if " complete" in line]
     assert len(status) == 1
-    assert re.search(r"ETHUSD, ADAUSD (remains [\d.]+% complete|is now [\d.]+% complete \(was [\d.]+%\))", status[0])
+    assert re.search(r"ETHUSD, ADAUSD (remain [\d.]+% complete|are now [\d.]+% complete \(was [\d.]+%\))", status[0])
     share = daily.report()["overall"]["completeness"]
     assert f"{int(share * 1000) / 10}% complete" in status[0]
 

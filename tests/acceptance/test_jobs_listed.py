@@ -125,7 +125,7 @@ def test_show_job_tells_everything_about_a_job() -> None:
         "  Sources:   /srv/kraken",
         "  Status:    PAUSED",
         "  Started:   2026-11-23 22:30 UTC",
-        "  Ended:     2026-11-23 22:33 UTC",
+        "  Stopped:   2026-11-23 22:33 UTC",
         "  Files:     25/40 (23 ingested, 2 known, 1 failed), 1,234,567 records",
         "  API:       42 requests: 720 new candles, 2 revised",
         "  Derived:   0 candles",
@@ -174,8 +174,69 @@ def test_list_jobs_tells_what_came_from_files_and_from_the_api() -> None:
     text = shown("list_jobs")
 
     assert (listed["requests_made"], listed["candles_fetched"], listed["candles_revised"]) == (42, 720, 2)
-    row = ("1f2e3d4c", "TIER1,", "TIER2", "PAUSED", "2026-11-23", "22:30", "25/40", "1", "1.23M", "720")
+    row = ("1f2e3d4c", "TIER1,", "TIER2", "PAUSED", "2026-11-23", "22:30", "25/40", "1", "file", "1.23M", "720")
     assert text.splitlines()[-1].split() == list(row)
+
+
+def test_list_jobs_tells_files_from_series_and_hourly_runs_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    job(UUID(int=1), files_failed=0, series_failed=0, tier="TIER1", markets=[])
+    job(UUID(int=2), files_failed=1, series_failed=10, tier="TIER1", markets=[], incremental=True)
+    IngestionJob.objects.update(total_files=1200, files_ingested=1200, files_skipped=0)
+
+    narrow = shown("list_jobs").splitlines()
+    monkeypatch.setenv("COLUMNS", "140")
+    told = [line.split() for line in shown("list_jobs").splitlines()]
+
+    assert max(map(len, narrow)) <= 80
+    assert "incremental" in " ".join(narrow).split()
+    assert [line.endswith("720") for line in narrow if "PAUSED" in line] == [True, True]
+    assert sorted(" ".join(line[1:]) for line in told[1:]) == [
+        "TIER1 PAUSED 2026-11-23 22:30 1200/1200 0 1.23M 720",
+        "TIER1, incremental PAUSED 2026-11-23 22:30 1200/1200 1 file, 10 series 1.23M 720",
+    ]
+
+
+def test_list_jobs_says_how_many_more_there_are() -> None:
+    for number in range(3):
+        job(UUID(int=number + 1))
+
+    assert shown("list_jobs", "--limit", "2").splitlines()[-1] == "… and 1 more: --limit 3"
+    assert "more" not in shown("list_jobs", "--limit", "3")
+
+
+def test_show_job_lists_what_the_job_keeps_of_its_failures_once() -> None:
+    gone = "Kraken's API at http://127.0.0.1:9 cannot be reached"
+    market = MarketFactory.create(base__ticker="BTC", altname="XBTUSD")
+    kept = job(failures=[["/srv/bad.csv", "/srv/bad.csv:3: no"], ["Kraken's API", gone]])
+    record = {"job": kept, "market": market, "status": FileStatus.FAILED}
+    FileIngestionRecordFactory.create(file_path="/srv/bad.csv", error_message="/srv/bad.csv:3: no", **record)
+    failed = {"status": GapStatus.FAILED, "backfill_attempted_at": NOW, "error_message": gone}
+    GapRecordFactory.create(market=market, **failed)
+
+    assert shown("show_job", "1f2e").splitlines()[-3:] == [
+        "Failures, 2:",
+        "  ✗ /srv/bad.csv:3: no",
+        f"  ✗ {gone}",
+    ]
+    assert json.loads(shown("show_job", "1f2e", "--json"))["failures"] == [
+        {"what": "/srv/bad.csv", "error": "/srv/bad.csv:3: no"},
+        {"what": "Kraken's API", "error": gone},
+    ]
+
+
+def test_show_job_says_what_stopped_a_job_and_that_figures_come_later() -> None:
+    MarketFactory.create(base__ticker="BTC", altname="XBTUSD")
+    stopped = job(error_message="KeyboardInterrupt")
+
+    assert "  Status:    PAUSED: stopped at once by Ctrl-C\n" in shown("show_job", "1f2e")
+
+    running = {"status": JobStatus.RUNNING, "error_message": "", "completed_at": None, "requests_made": 0}
+    IngestionJob.objects.filter(pk=stopped.pk).update(**running)
+    held(stopped, alive=True)
+    told = shown("show_job", "1f2e")
+    assert "  API:       720 new candles so far; requests are counted once all have been made\n" in told
+    assert "no requests" not in told
 
 
 def test_a_wrong_id_is_wrong_usage_in_one_line() -> None:

@@ -210,6 +210,7 @@ def test_what_needs_a_file_is_listed_with_the_file_and_nothing_is_asked(ingested
     told = " ".join(done.out.split())
     assert f"ETHUSD 60min: {LEFT}: ETHUSD_60.csv in Kraken_OHLCVT_2024Q3.zip (not published yet" in told
     assert "1440min: 2024" not in done.out
+    assert "Kraken's archives: https://assets.kraken.com/marketing/institutions/\n" in done.out
     assert (lake_state(ingested.commands.lake), ingested.asked()) == (before, [])
 
 
@@ -274,7 +275,8 @@ def test_from_last_fills_up_to_now_and_leaves_older_gaps(backfilled: OldHand) ->
 
     again = backfilled("backfill_kraken_gaps", "--from-last", "--yes", now=later)
     assert again.status == 0, again.err
-    assert "Nothing to do: every expected slot since the last one that is stored has an answer." in again.out
+    assert "Gaps of ETHUSD (60min, 1440min): no new gaps; 1 older gap left aside" in again.out
+    assert "Nothing to do: nothing new since the last stored slot." in again.out
     assert backfilled.asked() == []
 
 

@@ -66,6 +66,14 @@ def test_changes_are_told_by_name_and_recorded(fresh: Commands, httpserver: HTTP
     assert [done.status for done in (first, second, third, back)] == [0] * 4
 
 
+def test_verbosity_0_prints_errors_only(fresh: Commands, httpserver: HTTPServer, real: dict[str, Any]) -> None:
+    done = sync(fresh, httpserver, changed(real), "-v", "0")
+    nobody = fresh("sync_markets", "-v", "0", KRAKEN_API="http://127.0.0.1:1", KRAKEN_RETRY_WAIT="0")
+
+    assert (done.status, done.out, done.err) == (0, "", "")
+    assert (nobody.status, nobody.out, nobody.err.count("\n")) == (1, "", 1)
+
+
 def test_a_list_that_nobody_can_believe_is_one_line(
     fresh: Commands, httpserver: HTTPServer, real: dict[str, Any]
 ) -> None:
@@ -74,7 +82,7 @@ def test_a_list_that_nobody_can_believe_is_one_line(
     done = sync(fresh, httpserver, {"error": [], "result": few})
 
     assert (done.status, done.out) == (1, "")
-    assert done.err.startswith("Error: Kraken's answer lists 100 of 1,434 markets that it listed before: ")
+    assert done.err.startswith("Error: Kraken's answer lists 100 of 1,434 known markets: ")
     assert done.err.count("\n") == 1
 
 

@@ -91,7 +91,7 @@ def test_the_inside_is_filled_and_the_outside_keeps_the_record(runs: Runs, archi
     [told] = runs.report()["series"][0]["gaps"]
     assert (told["candles"], told["api_fillable"], told["status"]) == (gap.missing_candles, False, "UNFILLABLE")
     assert told["required_csv_file"] == "ETHUSD_60_2024Q3.csv"
-    assert "published 4 to 11 weeks after the quarter: 2024-10-29 to 2024-12-17" in told["action"]
+    assert "(not published yet: due 2024-10-29 to 2024-12-17)" in told["action"]
     assert "answers from there on" not in told["action"]
 
 
@@ -153,7 +153,7 @@ def test_the_command_says_which_file_to_fetch_and_why(fresh: Commands, server: S
     assert plan.status == 0, plan.err
     assert "1 request" in plan.out
     assert done.status == 3, done.err
-    assert "ETHUSD_60_2024Q3.csv (in Kraken_OHLCVT_2024Q3.zip)" in done.out
+    assert "ETHUSD_60.csv in Kraken_OHLCVT_2024Q3.zip" in done.out
     assert "not published yet: due 2024-10-29 to 2024-12-17" in done.out
     [gap] = gaps_in(told.out)
     assert (gap["start"], gap["end"]) == ("2024-07-01T00:00:00Z", "2024-08-01T08:00:00Z")

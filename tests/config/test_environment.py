@@ -77,6 +77,12 @@ def test_a_wrong_number_of_workers_says_what_would_be_right(said: Said, value: s
         said(WORKERS=value).positive("WORKERS", default=2)
 
 
+@pytest.mark.parametrize("value", ["abc", "-1", "nan"])
+def test_a_wrong_rate_says_what_would_be_right(said: Said, value: str) -> None:
+    with pytest.raises(BadSetting, match=f"KRAKEN_RATE is '{value}'; expected a number, 0 or more"):
+        said(KRAKEN_RATE=value).number("KRAKEN_RATE")
+
+
 @pytest.mark.parametrize("value", ["61", "60,", "hourly"])
 def test_a_wrong_interval_says_which_there_are(said: Said, value: str) -> None:
     with pytest.raises(BadSetting, match="DEFAULT_INTERVALS .* 1, 5, 15, 30, 60, 240, 720, 1440"):

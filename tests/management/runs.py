@@ -136,7 +136,7 @@ def whole_run() -> list[Event]:
         FilesDone(5, 2, 1, 2_500, 2.0),
         GapsFound(3, 1_234, 1, 1, 1),
         AskStarted(3, 42.0),
-        asked("XBTUSD", 20, "ETHUSD 60m", "BADUSD 60m", revised=1),
+        asked("XBTUSD", 20, "ETHUSD 60min", "BADUSD 60min", revised=1),
         AskWaiting("Kraken is in maintenance", 30.0),
         AskWaiting("Kraken is in maintenance", 30.0),
         asked("ETHUSD", 1_234),
@@ -147,5 +147,5 @@ def whole_run() -> list[Event]:
         FillStarted(1),
         SeriesFilled("XBTUSD", DAILY, HOURLY, 640, 646),
         FillDone(2, 1_240, 1_286),
-        ended("COMPLETED", (bad.label, bad.error), ("BADUSD 60m", "Kraken answers 503")),
+        ended("COMPLETED", (bad.label, bad.error), ("BADUSD 60min", "Kraken answers 503")),
     ]

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from chandlery.management.listeners import LogListener
 from chandlery.pipeline.events import (
@@ -60,13 +61,13 @@ def test_each_step_is_one_line() -> None:
     answers = "3 series asked of the API, 1 without an answer: 1,254 new candles, 1 revised"
     assert lines == [
         f"Job {JOB}: XBTUSD, ETHUSD, 2 markets, 60min, 1440min",
-        "Step 1/6: Sources: 2 sources, 10,130 files, 14 of the chosen markets; 1 unclassified market: FOOBAR",
+        "Step 1/6: Sources: 2 sources, 10,130 files, 14 of them of the chosen markets; 1 unclassified market: FOOBAR",
         f"Step 2/6: Plan: {plan}",
         "FAILED /srv/kraken/BADUSD_60.csv:17: price is '12x4'; expected a number above zero",
         "Step 3/6: CSV: 5 ingested, 2 skipped, 1 failed; 2,500 rows in 2.0 s (1.25k rows/s)",
         "Step 4/6: Gaps: 3 gaps (1,234 candles): 1 derivable, 1 API-fillable, 1 requires CSV",
         "Step 5/6: Fill: asking Kraken's API for 3 series, about 50 seconds",
-        "Step 5/6: Fill: waiting 30 s: Kraken is in maintenance",
+        "Step 5/6: Fill: Kraken is in maintenance; asking again in 30 s",
         "FAILED BADUSD 60min: Kraken answers 503",
         f"Step 5/6: Fill: {answers}; 5 requests in 42.0 s",
         "Step 5/6: Fill: 2 series derived: 1,240 candles for 1,286 slots, 46 of them quiet",
@@ -164,6 +165,31 @@ def test_nothing_found_and_nothing_done_is_said_plainly() -> None:
     ]
 
 
+def test_without_a_file_nothing_is_counted() -> None:
+    assert logged([FilesDone(0, 0, 0, 0, 0.0)]) == ["Step 3/6: CSV: no files to read"]
+    assert logged([planned(files=0)])[0].startswith("Step 2/6: Plan: no files to read; 2 unchanged; ")
+
+
+def test_gaps_that_the_api_closes_in_part_are_told_apart() -> None:
+    assert logged([GapsFound(12, 400, 2, 3, 2, partly=5)]) == [
+        "Step 4/6: Gaps: 12 gaps (400 candles): 2 derivable, 3 API-fillable, 5 partly, 2 require CSV"
+    ]
+
+
+def test_asking_that_was_stopped_says_how_far_it_came() -> None:
+    assert logged([AskStarted(20), AskDone(0, 0, 0, 0, 0, 0.1, of=20), FillDone(0, 0, 0)])[1:] == [
+        "Step 5/6: Fill: 0 of 20 series asked of the API: 0 new candles; 0 requests in 0.1 s",
+        "Step 5/6: Fill: nothing derived",
+    ]
+
+
+def test_a_failure_names_its_market_once() -> None:
+    error = "Kraken gave no usable answer to OHLC of XBTUSD at 60 minutes in 5 attempts; the last time: HTTP 503."
+
+    assert logged([unanswered("XBTUSD", error)], 0) == [f"FAILED {error}"]
+    assert logged([unanswered("ETHUSD", error)], 0) == [f"FAILED ETHUSD 60min: {error}"]
+
+
 def test_a_log_in_ascii_takes_any_file_name() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
@@ -189,9 +215,9 @@ def test_a_wait_that_goes_on_is_told_once() -> None:
     wait, doubt = AskWaiting("Kraken is in maintenance", 30.0), AskWaiting("no answer to Time", 0.0)
 
     assert logged([wait, wait, doubt, asked(), wait]) == [
-        "Step 5/6: Fill: waiting 30 s: Kraken is in maintenance",
+        "Step 5/6: Fill: Kraken is in maintenance; asking again in 30 s",
         "Step 5/6: Fill: no answer to Time",
-        "Step 5/6: Fill: waiting 30 s: Kraken is in maintenance",
+        "Step 5/6: Fill: Kraken is in maintenance; asking again in 30 s",
     ]
 
 
@@ -260,3 +286,16 @@ def test_a_share_that_has_changed_says_what_it_was() -> None:
     assert logged([edge_moved(before=0.9521, after=0.9534)])[-1] == "TIER1 is now 95.3% complete (was 95.2%)"
     assert logged([edge_moved(before=0.99991, after=0.99999)])[-1] == "TIER1 remains 99.9% complete"
     assert logged([edge_moved(before=0.99991, after=1.0)])[-1] == "TIER1 is now 100% complete (was 99.9%)"
+
+
+def test_several_markets_remain_complete_and_a_tier_remains_so() -> None:
+    markets = replace(edge_moved(before=1.0, after=1.0), title="XBTUSD, ETHUSD")
+
+    assert logged([markets])[-1] == "XBTUSD, ETHUSD remain 100% complete"
+    assert logged([replace(markets, completeness_before=0.5)])[-1] == "XBTUSD, ETHUSD are now 100% complete (was 50.0%)"
+
+
+def test_an_incremental_run_in_which_only_the_share_moved_says_nothing() -> None:
+    run = [*incremental_run(asked("XBTUSD", 0), moved=edge_moved(0, before=0.9521, after=0.9534)), ended()]
+
+    assert logged(run, incremental=True) == []

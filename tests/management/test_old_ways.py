@@ -163,6 +163,7 @@ class Person(io.StringIO):
 
 def test_whoever_says_no_starts_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Person("n\n"))
+    monkeypatch.setattr(sys, "stderr", Person())
     out = io.StringIO()
     with pytest.raises(SystemExit) as left:
         call_command(BACKFILL, "--asset", "BTC", stdout=out, stderr=io.StringIO())

@@ -90,6 +90,18 @@ def test_an_incremental_run_says_which_files_it_leaves() -> None:
     assert "--incremental" not in render_plan(planned())
 
 
+def test_requests_that_only_read_again_are_told() -> None:
+    again = "5 requests (5 of them to read the newest candles again), about 40 seconds (2025-10-24 to 2025-11-23)"
+
+    assert f"From the API: {again}\n" in render_plan(replace(planned(asks=5), rereads=5), width=120)
+    assert "1 request (to read the newest candles again)" in render_plan(replace(planned(), rereads=1), width=120)
+    assert "again)" not in render_plan(planned(asks=5), width=120)
+
+
+def test_without_a_file_there_is_no_size() -> None:
+    assert "• Files to read: none; 2 unchanged, not read again\n" in render_plan(planned(files=0))
+
+
 def test_a_plan_as_json_is_plain() -> None:
     found = json.loads(plan_as_json(planned()))["plan"]
 

@@ -11,7 +11,20 @@ from django.core.management.base import OutputWrapper
 from rich.console import Console
 
 from chandlery.management.listeners import LogListener, TerminalListener, listener_for
-from chandlery.pipeline.events import AskStarted, Event, FileDone, FilesStarted, FillStarted, Noticed, SeriesFilled
+from chandlery.pipeline.events import (
+    AskDone,
+    AskStarted,
+    Event,
+    FileDone,
+    FilesDone,
+    FilesStarted,
+    FillDone,
+    FillStarted,
+    GapsFound,
+    Noticed,
+    SeriesFilled,
+    SourcesFound,
+)
 from tests.management.runs import (
     DAILY,
     HOURLY,
@@ -68,16 +81,41 @@ def test_a_run_shows_its_title_its_job_and_six_steps_each_once() -> None:
 
 
 def test_sources_show_what_they_hold() -> None:
-    shown = lines([sources(unclassified=("FOOBAR",))], width=120)
+    shown = lines([sources(unclassified=("FOOBAR",))], width=140)
 
-    assert "  ✓ /srv/kraken (folder): 7 files, 6 of the chosen markets" in shown
-    zipped = "/srv/Kraken_OHLCVT_Q1_2024.zip (ZIP): release of 2024-01-01 to 2024-03-31; 10,123 files, 8 of the chosen"
-    assert f"  ✓ {zipped} markets" in shown
+    assert "  ✓ /srv/kraken (folder): 7 files, 6 of them of the chosen markets" in shown
+    zipped = "/srv/Kraken_OHLCVT_Q1_2024.zip (ZIP): release of 2024-01-01 to 2024-03-31"
+    assert f"  ✓ {zipped}; 10,123 files, 8 of them of the chosen markets" in shown
     assert "  ! In no table of names, imported as unclassified: FOOBAR" in shown
 
 
 def test_where_nothing_is_found_the_places_are_named() -> None:
     assert "  No archive found in /srv/archives" in lines([no_sources()])
+
+
+def test_where_no_place_was_named_the_line_leaves_it_to_the_command_to_name_one() -> None:
+    assert "  No archive found" in lines([SourcesFound((), (), (), ())])
+
+
+def test_without_a_file_nothing_is_counted() -> None:
+    assert "  ✓ no files to read" in lines([FilesDone(0, 0, 0, 0, 0.0)])
+    assert "  ✓ stopped before the first file" in lines([FilesStarted(4, 100), FilesDone(0, 0, 0, 0, 0.0)])
+
+
+def test_where_nothing_is_stored_no_gaps_are_no_good_news() -> None:
+    assert "  Nothing stored yet of 10 series" in lines([GapsFound(0, 0, 0, 0, 0, unknown=10)])
+    assert "  Found no gaps" in lines([GapsFound(0, 0, 0, 0, 0)])
+    assert any(
+        line.startswith("  Found 1 gap (20 candles): ") and line.endswith("; nothing stored yet of 2 series")
+        for line in lines([GapsFound(1, 20, 1, 0, 0, unknown=2)], width=120)
+    )
+
+
+def test_asking_that_was_stopped_says_how_far_it_came() -> None:
+    shown = lines([AskStarted(20), AskDone(10, 0, 40, 0, 10, 3.0, of=20), FillDone(0, 0, 0)])
+
+    assert "  ! 10 of 20 series asked of the API: 40 new candles; 10 requests in 3.0 s" in shown
+    assert "  ✓ nothing derived" in shown
 
 
 def test_the_plan_says_which_dates_come_from_where() -> None:
@@ -106,18 +144,18 @@ def test_the_bar_of_filling_shows_series_and_candles() -> None:
 
 
 def test_the_bar_of_asking_shows_series_candles_time_left_and_whom_it_asks() -> None:
-    shown = lines([AskStarted(4, 42.0), asked("XBTUSD", 640, "ETHUSD 60m", "ADAUSD 60m")])
+    shown = lines([AskStarted(4, 42.0), asked("XBTUSD", 640, "ETHUSD 60min", "ADAUSD 60min")])
 
     assert "  Asking Kraken's API for 4 series, about 50 seconds" in shown
     assert any(re.search(r"━+ 0/4 series  0 candles  ETA 0:42$", line) for line in lines([AskStarted(4, 42.0)]))
     assert any(re.search(r"━+ 1/4 series  640 candles  ETA -:--$", line) for line in shown)
-    assert "  ETHUSD 60m, ADAUSD 60m" in shown
+    assert "  ETHUSD 60min, ADAUSD 60min" in shown
 
 
 def test_failures_and_waits_of_asking_are_told_as_they_come() -> None:
     shown = lines(whole_run(), width=120)
 
-    wait, failure = "  ! waiting 30 s: Kraken is in maintenance", "  ✗ BADUSD 60min: Kraken answers 503"
+    wait, failure = "  ! Kraken is in maintenance; asking again in 30 s", "  ✗ BADUSD 60min: Kraken answers 503"
     done = "  ✗ 3 series asked of the API, 1 without an answer: 1,254 new candles, 1 revised; 5 requests in 42.0 s"
     assert shown.count(wait) == shown.count(failure) == shown.count(done) == 1
     assert shown.index(wait) < shown.index(failure) < shown.index(done)

@@ -112,7 +112,7 @@ def test_a_second_run_on_one_of_the_series_is_refused(world: World) -> None:
     with pytest.raises(SeriesHeld) as refused:
         world.held((1, 60), (2, 60), pid=4712)
     assert str(refused.value) == (
-        "XBTUSD 60m is being written by job 1a2b3c4d (process 4711 on this machine, since 2026-11-23 22:30 UTC, "
+        "XBTUSD 60min is being written by job 1a2b3c4d (process 4711 on this machine, since 2026-11-23 22:30 UTC, "
         "last heard of 22:30); wait for it, or stop it first"
     )
     assert refused.value.exit_status == 1
@@ -122,7 +122,10 @@ def test_the_refusal_counts_the_other_series_and_says_when_the_holder_was_last_h
     first = world.held((0, 60), (0, 1440), (1, 60))
     world.clock.now += timedelta(hours=3)
     first.beat()
-    with pytest.raises(SeriesHeld, match=r"^ETHUSD 60m \(and 2 more\) is .* 22:30 UTC, last heard of 2026-11-24 01:30"):
+    with pytest.raises(
+        SeriesHeld,
+        match=r"^ETHUSD 60min \(and 2 more\) are being written by .* 22:30 UTC, last heard of 2026-11-24 01:30",
+    ):
         world.held((0, 60), (0, 1440), (1, 60), (2, 60), pid=4712)
 
 
@@ -159,7 +162,7 @@ def test_a_refused_run_leaves_no_job_where_both_are_one_transaction(world: World
 def test_a_refused_extension_keeps_what_was_held_and_adds_nothing(world: World) -> None:
     held = world.held((0, 60))
     world.held((2, 60), pid=4712)
-    with pytest.raises(SeriesHeld, match="XBTUSD 60m is being written"):
+    with pytest.raises(SeriesHeld, match="XBTUSD 60min is being written"):
         held.extend(world.series((1, 60), (2, 60)))
     assert leased() == {("ETHUSD", 60), ("XBTUSD", 60)}
     assert held.covers(world.series((0, 60)))

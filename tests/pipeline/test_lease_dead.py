@@ -44,7 +44,7 @@ def test_a_run_behind_a_dead_and_a_living_one_is_refused_by_the_living(world: Wo
     world.held((0, 60))
     world.held((1, 60), pid=4712, purpose="rebuild_state")
     world.here.dead.add(world.here.process(4711))
-    with pytest.raises(SeriesHeld, match="SOLUSD 60m is being written by rebuild_state"):
+    with pytest.raises(SeriesHeld, match="SOLUSD 60min is being written by rebuild_state"):
         world.held((0, 60), (1, 60), pid=4713)
 
 

@@ -68,7 +68,7 @@ def test_a_list_with_less_than_half_of_the_markets_is_not_believed() -> None:
     before = known("ETHUSD", "SOLUSD", "XMRUSD", "ZECUSD")
 
     assert len(compare_markets(before, [listing("ETHUSD"), listing("SOLUSD")]).delisted) == 2
-    with pytest.raises(TooFewMarkets, match="lists 1 of 4 markets that it listed before"):
+    with pytest.raises(TooFewMarkets, match="lists 1 of 4 known markets: "):
         compare_markets(before, [listing("ETHUSD"), listing("NEWUSD"), listing("ADAUSD")])
 
 

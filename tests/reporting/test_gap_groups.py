@@ -64,7 +64,9 @@ def test_a_contradicted_gap_is_not_closed_by_asking_for_the_same_again() -> None
 
 
 def test_the_newest_are_those_that_reach_up_to_the_last_closed_slot() -> None:
-    assert [gap.entry for gap in grouped(a_report(), LEFT, newest=True).gaps] == [RECENT]
+    newest = grouped(a_report(), LEFT, newest=True)
+    assert [gap.entry for gap in newest.gaps] == [RECENT]
+    assert found_lines(newest, 200)[0] == "Gaps of XBTUSD, ETHUSD (60min): 1 gap (91 candles); 2 older gaps left aside"
 
 
 def test_of_a_series_of_which_nothing_is_stored_the_api_may_tell_the_newest() -> None:
@@ -77,7 +79,8 @@ def test_of_a_series_of_which_nothing_is_stored_the_api_may_tell_the_newest() ->
     assert found.fillable
     text = "\n".join(found_lines(found, 200))
     assert "Nothing stored yet: 1 series; the API tells the newest 720 candles of each\n• ADAUSD 60min" in text
-    assert "• XMRUSD 60min: download XMRUSD_60.csv in Kraken_OHLCVT.zip" in text
+    assert "• XMRUSD 60min: XMRUSD_60.csv in Kraken_OHLCVT.zip" in text
+    assert text.startswith("Gaps of ADAUSD, XMRUSD (60min): nothing stored yet\n")
 
 
 def test_the_outcome_counts_what_was_closed_and_what_shrank() -> None:
@@ -116,6 +119,13 @@ def test_a_list_names_the_file_of_each_gap_within_the_terminal() -> None:
     assert lines[0] == "Gaps of XBTUSD, ETHUSD (60min): 3 gaps (139 candles)"
     assert "24 can be filled, 10 need ETHUSD_60.csv in Kraken_OHLCVT_2025Q4.zip (not published yet" in text
     assert "(14 candles): XBTUSD_60.csv in Kraken_OHLCVT_2023Q1.zip" in text
+    assert lines[-1] == "Kraken's archives: https://assets.kraken.com/marketing/institutions/"
+
+
+def test_where_no_file_is_needed_nothing_says_where_files_are() -> None:
+    closed = report_of(series("XBTUSD", 60, "2023-01-01", "2025-11-23 19:00", [RECENT]))
+    assert "https" not in " ".join(found_lines(grouped(closed, {}), 80))
+    assert "https" not in " ".join(unfillable_lines(grouped(closed, {}), 80))
 
 
 def test_with_only_fillable_gaps_those_that_need_a_file_are_left_out() -> None:

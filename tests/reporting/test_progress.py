@@ -2,7 +2,7 @@
 
 import pytest
 
-from chandlery.reporting.progress import Pace, about, compact, duration, size_text
+from chandlery.reporting.progress import Pace, about, compact, duration, size_text, span_text
 
 
 def test_pace_tells_share_rate_and_time_left() -> None:
@@ -53,3 +53,21 @@ def test_time_left_is_minutes_and_seconds(seconds: float | None, text: str) -> N
 )
 def test_an_estimate_is_rounded_up(seconds: float, text: str) -> None:
     assert about(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (2.4, "2 s"),
+        (59.7, "1 min"),
+        (90, "1 min 30 s"),
+        (3_600, "1 h"),
+        (3_630, "1 h"),
+        (12_748, "3 h 32 min"),
+        (187_200, "2 d 4 h"),
+        (90_000_000, "1,041 d 16 h"),
+    ],
+)
+def test_a_span_of_time_has_two_units(seconds: float, text: str) -> None:
+    assert span_text(seconds) == text

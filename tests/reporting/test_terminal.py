@@ -2,15 +2,18 @@
 
 import io
 import time
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from chandlery.candles.gap import Reason
-from chandlery.reporting.completeness import CompletenessReport, GapEntry
+from chandlery.candles.interval import Interval
+from chandlery.reporting.completeness import CompletenessReport, GapEntry, gap_entry, remedy_for_nothing_known
 from chandlery.reporting.terminal import print_report, render_report
-from tests.reporting.reports import gap, real_files, report_of, series, unknown
+from tests.reporting.reports import at, gap, real_files, report_of, series, unknown
 
+PUBLISHED = "   Kraken's archives: https://assets.kraken.com/marketing/institutions/\n"
 RERUN = (
     "python manage.py ingest_kraken_unified --source '../my data/kraken' --markets XBTUSD,ETHUSD,ADAUSD --intervals 60"
 )
@@ -49,6 +52,17 @@ def test_overall_statistics_count_assets_not_markets() -> None:
         "• Partial Assets: 2 (67%)\n"
         "• Assets with Gaps: 2\n"
     ) in text
+
+
+def test_overall_statistics_tell_the_share_of_all_slots_together() -> None:
+    short = series("XBTUSD", 1440, "2025-01-01", "2025-01-03", [gap("XBTUSD", 1440, "2025-01-01", "2025-01-02")])
+    long = series("ETHUSD", 1440, "2025-01-01", "2025-01-09")
+
+    assert "• Completeness: 90.0% of all slots\n" in render_report(report_of(short, long))
+    assert "• Completeness: 100% of all slots\n" in render_report(report_of(long))
+    assert "• Completeness: 0% of all slots\n" in render_report(report_of(unknown("ADAUSD", 60)))
+    some = render_report(report_of(long, unknown("ADAUSD", 60)))
+    assert "• Completeness: 100% of all slots, beside 1 series of which nothing is stored\n" in some
 
 
 def test_an_interval_shows_completeness_gaps_and_density() -> None:
@@ -133,13 +147,16 @@ def test_a_gap_that_straddles_the_window_is_partly_fillable_and_says_why_the_res
 
     assert "→ API Fillable: Partly (720 of 1,291 candles)" in text
     action = (
-        "→ Action: Download XBTUSD_60.csv in Kraken_OHLCVT_2025Q4.zip (published 4 to 11 weeks after the quarter: "
-        "2026-01-29 to 2026-03-19); the API reaches back 720 candles, to 2025-10-24 19:00 UTC, and answers from there "
+        "→ Action: Download XBTUSD_60.csv in Kraken_OHLCVT_2025Q4.zip (not published yet: due 2026-01-29 to "
+        "2026-03-19); the API reaches back 720 candles, to 2025-10-24 19:00 UTC, and answers from there "
         "on: run ingest_kraken_unified"
     )
     assert action in " ".join(text.split())
     assert "1. Run ingestion: Kraken's API still answers for the newest part of 1 gap:\n" in text
-    assert "2. Download 1 CSV file for unfillable gaps:\n   • XBTUSD_60_2025Q4.csv" in text
+    assert (
+        f"2. Download 1 CSV file for the unfillable gap:\n{PUBLISHED}   • XBTUSD_60.csv in Kraken_OHLCVT_2025Q4.zip\n"
+        in text
+    )
 
 
 def test_a_gap_before_the_window_says_how_far_the_api_reaches_where_no_archive_is_out_yet() -> None:
@@ -211,7 +228,24 @@ def test_a_series_of_which_nothing_is_stored_says_so() -> None:
     assert "║  Date Range: nothing stored yet " in text
     assert "   60min: nothing stored, first trade unknown\n   → Action: Download XBTUSD_60.csv in Kraken_OHLC" in text
     assert "• Average Completeness: 0%" in text
-    assert "   • XBTUSD_60.csv (in Kraken_OHLCVT.zip)" in text
+    assert "   • XBTUSD_60.csv in Kraken_OHLCVT.zip\n" in text
+
+
+def test_of_a_series_of_which_nothing_is_stored_the_api_can_be_asked_again() -> None:
+    market = replace(unknown("XBTUSD", 60), remedy=remedy_for_nothing_known("XBTUSD", Interval.M60, api=True))
+    half_days = remedy_for_nothing_known("XBTUSD", Interval.M720, api=True)
+
+    text = " ".join(render_report(report_of(market), "chandlery again").split())
+
+    assert (
+        "→ Action: Download XBTUSD_60.csv in Kraken_OHLCVT.zip, or run ingest_kraken_unified again: Kraken's API tells "
+        "the newest 720 candles"
+    ) in text
+    assert (
+        "1. Run ingestion: Kraken's API tells the newest 720 candles of 1 series of which nothing is stored: "
+        "chandlery again 2. Download 1 CSV file"
+    ) in text
+    assert half_days.action.endswith("the newest 720 candles of 240min")
 
 
 def test_an_unknown_first_trade_makes_earlier_dates_missing() -> None:
@@ -255,12 +289,44 @@ def test_files_to_download_say_where_they_are_and_when_they_are_due() -> None:
         "Recommended Actions:\n"
         "\n"
         "1. Download 2 CSV files for unfillable gaps:\n"
-        "   • XBTUSD_60_2023Q2.csv (in Kraken_OHLCVT_2023Q2.zip)\n"
-        "   • XBTUSD_60_2025Q4.csv (in Kraken_OHLCVT_2025Q4.zip)\n"
+        f"{PUBLISHED}"
+        "   • XBTUSD_60.csv in Kraken_OHLCVT_2023Q2.zip\n"
+        "   • XBTUSD_60.csv in Kraken_OHLCVT_2025Q4.zip\n"
         "     not published yet: due 2026-01-29 to 2026-03-19\n"
         "2. Re-run ingestion after CSV download:\n"
         f"   {RERUN}\n"
     )
+
+
+def test_each_archive_of_a_gap_has_its_own_remark() -> None:
+    now = at("2025-11-23 19:30")
+    over_three = gap("XBTUSD", 60, "2025-06-10", "2025-10-03")
+
+    assert over_three.remedy.action.startswith(
+        "download XBTUSD_60.csv in Kraken_OHLCVT_2025Q2.zip, "
+        "Kraken_OHLCVT_2025Q3.zip (due 2025-10-29 to 2025-12-17: may be out by now) and "
+        "Kraken_OHLCVT_2025Q4.zip (not published yet: due 2026-01-29 to 2026-03-19); the API reaches back"
+    )
+    assert gap_entry("XBTUSD", over_three.gap, now) == over_three
+
+
+def test_the_complete_set_exists_and_only_its_newest_part_may_follow() -> None:
+    years, recent = gap("XBTUSD", 60, "2021-01-01", "2024-01-01"), gap("XBTUSD", 60, "2021-01-01", "2025-10-03")
+    nearly = gap("XBTUSD", 60, "2021-01-01", "2025-08-01")
+    until_now = report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23", [recent]))
+
+    assert years.remedy.action == "download XBTUSD_60.csv in Kraken_OHLCVT.zip"
+    assert "Kraken_OHLCVT.zip (the newest part follows 2026-01-29 to 2026-03-19); the API" in recent.remedy.action
+    assert "(the newest part follows 2025-10-29 to 2025-12-17: may be out by now); the API" in nearly.remedy.action
+    assert (
+        "   • XBTUSD_60.csv in Kraken_OHLCVT.zip\n     the newest part follows 2026-01-29 to 2026-03-19\n"
+    ) in render_report(until_now)
+
+
+def test_one_gap_over_two_quarters_is_one_unfillable_gap() -> None:
+    text = render_report(hourly(gap("XBTUSD", 60, "2023-06-29", "2023-07-02")))
+
+    assert "1. Download 2 CSV files for the unfillable gap:\n" in text
 
 
 def test_of_many_files_ten_are_named_and_the_option_that_lists_them() -> None:
@@ -272,7 +338,7 @@ def test_of_many_files_ten_are_named_and_the_option_that_lists_them() -> None:
 
     text = render_report(hourly(*gaps))
 
-    assert text.count("   • XBTUSD_60_") == 9  # two gaps of a year lie in its third quarter
+    assert text.count("   • XBTUSD_60.csv in ") == 9  # two gaps of a year lie in its third quarter
     more = [
         gap("ETHUSD", 60, f"{year}-0{month}-10", f"{year}-0{month}-12")
         for year in (2021, 2022, 2023)

@@ -6,7 +6,8 @@ import pytest
 
 from chandlery.exchanges.kraken.window import Quarter
 from chandlery.reporting.completeness import CompletenessReport
-from chandlery.reporting.unfillable import due_text, needed_files, write_unfillable
+from chandlery.reporting.publication import due_text
+from chandlery.reporting.unfillable import needed_files, write_unfillable
 from tests.reporting.reports import at, gap, report_of, series, unknown
 
 HEADER = "required_csv_file,member,archive,market,interval_minutes,gap_start,gap_end,candles"

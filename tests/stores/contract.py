@@ -233,7 +233,7 @@ class StoreContract:
         ids=["a column short", "another type", "a column more", "a value missing", "off the grid"],
     )
     def test_what_is_no_frame_of_candles_is_refused(self, store: CandleStore, frame: pl.DataFrame) -> None:
-        with pytest.raises(ChandleryError, match="XBTUSD 60m"):
+        with pytest.raises(ChandleryError, match="XBTUSD 60min"):
             store.write(HOURLY, frame, OLD)
         assert store.count(HOURLY) == 0
 

@@ -14,4 +14,4 @@ class Series:
     interval: Interval
 
     def __str__(self) -> str:
-        return f"{self.market} {int(self.interval)}m"
+        return f"{self.market} {int(self.interval)}min"

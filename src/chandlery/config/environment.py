@@ -80,7 +80,9 @@ class Environment:
         except ValueError:
             found = -1.0
         if not isfinite(found) or found < 0 or (above_zero and found == 0):
-            raise BadSetting(name=name, value=value, expected="a number above zero" if above_zero else "0 or more")
+            raise BadSetting(
+                name=name, value=value, expected="a number above zero" if above_zero else "a number, 0 or more"
+            )
         return found
 
     def address(self, name: str) -> str:

@@ -133,8 +133,9 @@ def _unlisted(selection: Selection) -> set[str]:
 def _to_do(planned: Planned, groups: GapGroups, wishes: Wishes, columns: int) -> list[str]:
     """What filling takes: requests, minutes, derivations."""
     if not groups.gaps and not groups.begun and not groups.unknown:
-        since = " since the last one that is stored" if wishes.from_last else ""
-        return [f"Nothing to do: every expected slot{since} has an answer."]
+        if wishes.from_last:
+            return ["Nothing to do: nothing new since the last stored slot."]
+        return ["Nothing to do: every expected slot has an answer."]
     if not groups.fillable:
         return wrapped("Nothing to do: neither the API nor finer candles close any of it.", columns)
     lines = [f"From the API: {api_text(planned)}"]

@@ -17,6 +17,7 @@ from chandlery.management.base import ChandleryCommand, command_line, surroundin
 from chandlery.management.listeners import Listener, listener_for, render_plan
 from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import check_outputs, print_report, write_files
+from chandlery.management.step_text import incomplete_text
 from chandlery.models import IngestionJob
 from chandlery.pipeline.binding import checked_store
 from chandlery.pipeline.events import Event, JobEnded, JobStarted, Planned, SourcesFound
@@ -90,7 +91,10 @@ def _run(
     write_files(made, options, out)
     if ended.failures:
         return FAILED
-    return INCOMPLETE if request.complete and not made.complete else DONE
+    if request.complete and not made.complete:
+        out.write(incomplete_text(made) + "\n")
+        return INCOMPLETE
+    return DONE
 
 
 def follow(
@@ -150,18 +154,23 @@ def confirmed() -> bool:
 
 @contextmanager
 def stop_flag() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C (or SIGTERM) asks to stop after what is in hand; the second stops at once."""
+    """The first Ctrl-C (or SIGTERM) asks to stop after what is in hand; the second stops at once. More change nothing:
+    what is left to do is to put down how the job stands.
+    """
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
         asked.append(number)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        if len(asked) > 2:
+            return
         sys.stderr.write("\nStopping after what is in hand; press Ctrl-C again to stop at once.\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: bool(asked)
     finally:
-        for number, handler in before.items():
+        # After the second one the process is about to end, and shall not be torn from that either.
+        for number, handler in before.items() if len(asked) < 2 else ():
             signal.signal(number, handler)

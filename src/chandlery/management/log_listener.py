@@ -15,6 +15,7 @@ from chandlery.management.step_text import (
     asked_text,
     asking_text,
     brought_something,
+    cut_short,
     differing_text,
     edge_lines,
     ended_text,
@@ -27,6 +28,7 @@ from chandlery.management.step_text import (
     source_text,
     step_title,
     waiting_text,
+    wanted_text,
 )
 from chandlery.pipeline.events import (
     AskDone,
@@ -79,6 +81,7 @@ class LogListener:
         self._started = clock()
         self._files = self._size = self._files_done = self._size_done = self._rows = self._told = 0
         self._series = self._series_done = self._candles = self._unanswered = self._differing = 0
+        self._cut_short = False
         self._job: UUID | None = None
         self._waited_for = ""
         self._edge: EdgeMoved | None = None
@@ -120,7 +123,7 @@ class LogListener:
             case FileDone():
                 self._file_done(event)
             case FilesDone():
-                self._say(f"{step_title(3, 'CSV')}: {files_text(event)}")
+                self._say(f"{step_title(3, 'CSV')}: {files_text(event, self._files)}")
             case GapsFound():
                 self._say(f"{step_title(4, 'Gaps')}: {gaps_text(event)}")
             case AskStarted():
@@ -136,13 +139,13 @@ class LogListener:
             case SeriesFilled():
                 self._series_filled(event)
             case FillDone():
-                self._say(f"{step_title(5, 'Fill')}: {filled_text(event)}")
+                self._say(f"{step_title(5, 'Fill')}: {filled_text(event, stopped=self._cut_short)}")
             case _:
                 assert_never(event)
 
     def _sources(self, found: SourcesFound) -> None:
         files, wanted = (sum(getattr(source, name) for source in found.sources) for name in ("files", "wanted"))
-        text = f"{plural(len(found.sources), 'source')}, {plural(files, 'file')}, {wanted:,} of the chosen markets"
+        text = f"{plural(len(found.sources), 'source')}, {wanted_text(files, wanted)}"
         if not found.sources:
             looked = ", ".join(plain(str(path)) for path in found.looked_at)
             text = f"no archive found{f' in {looked}' if looked else ''}"
@@ -157,7 +160,8 @@ class LogListener:
             self._say(f"PROBLEM {plain(problem)}", at=0)
 
     def _planned(self, made: Planned) -> None:
-        parts = [f"{plural(len(made.files), 'file')} to read ({size_text(sum(file.size for file in made.files))})"]
+        size = size_text(sum(file.size for file in made.files))
+        parts = [f"{plural(len(made.files), 'file')} to read ({size})" if made.files else "no files to read"]
         parts.append(f"{made.unchanged:,} unchanged")
         if made.files_serve:
             parts.append(f"from CSV {days(made.files_serve)}")
@@ -241,6 +245,7 @@ class LogListener:
             more = plural(self._unanswered - MOST_PROBLEMS, "more series", "more series")
             self._say(f"FAILED {more} (--verbosity {3 if self._incremental else 2} names each)", at=0)
         self._say(f"{step_title(5, 'Fill')}: {asked_text(event)}")
+        self._cut_short = self._cut_short or cut_short(event)
         if self._differing:
             self._say(f"{step_title(5, 'Fill')}: {differing_text(self._differing)}")
             self._differing = 0

@@ -37,7 +37,7 @@ def plan_lines(planned: Planned, columns: int) -> list[str]:
     left = [f"• {files_left_text(planned)}"] if planned.files_left else []
     derived = len({(made.market, made.interval) for made in planned.derivations})
     return [
-        f"• Files to read: {len(planned.files):,} ({size}){known}",
+        f"• Files to read: {f'{len(planned.files):,} ({size})' if planned.files else 'none'}{known}",
         *left,
         f"• From CSV: {serve}",
         f"• From the API: {api_text(planned)}",
@@ -48,12 +48,20 @@ def plan_lines(planned: Planned, columns: int) -> list[str]:
 
 
 def api_text(planned: Planned) -> str:
-    """40 requests, about 1 minute (2026-10-24 to 2026-11-23)"""
+    """40 requests (5 of them to read the newest candles again), about 1 minute (2026-10-24 to 2026-11-23)"""
     if not planned.asks:
         return "nothing"
     time = f", {about(planned.ask_seconds)}" if planned.ask_seconds else ""
     dates = f" ({days(planned.api_serves)})" if planned.api_serves else ""
-    return f"{plural(len(planned.asks), 'request')}{time}{dates}"
+    return f"{plural(len(planned.asks), 'request')}{_again(planned)}{time}{dates}"
+
+
+def _again(planned: Planned) -> str:
+    """How many requests are for nothing that is open."""
+    if not planned.rereads:
+        return ""
+    number = "" if len(planned.asks) == 1 else f"{planned.rereads:,} of them "
+    return f" ({number}to read the newest candles again)"
 
 
 def files_left_text(planned: Planned) -> str:

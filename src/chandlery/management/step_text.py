@@ -1,5 +1,6 @@
 """What a step has found, in one sentence each: shared by the terminal and the log."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
@@ -21,7 +22,8 @@ from chandlery.pipeline.events import (
     SeriesFilled,
     SourceFound,
 )
-from chandlery.reporting.progress import about, compact
+from chandlery.reporting.completeness import CompletenessReport
+from chandlery.reporting.progress import about, compact, span_text
 from chandlery.reporting.wording import floored, plain, plural, width_of
 
 #: What is told from step 3 to step 5, while the work goes on.
@@ -47,28 +49,36 @@ def step_title(number: int, name: str) -> str:
 
 
 def source_text(source: SourceFound) -> str:
-    """Kraken_OHLCVT_2024Q1.zip (ZIP): release of 2024-01-01 to 2024-03-31; 10,000 files, 8 of the chosen markets"""
+    """Kraken_OHLCVT_2024Q1.zip (ZIP): release of 2024-01-01 to 2024-03-31; 48 files, 20 of them of the chosen …"""
     release = ""
     if source.release:
         # Most releases are called as their file is: once is enough.
         name = "" if source.release in source.path.name else f" {plain(source.release)}"
         release = f"{'complete release' if source.complete else 'release of'}{name} {source.period}; "
     kind = _KINDS.get(source.kind, plain(source.kind))
-    files = f"{plural(source.files, 'file')}, {source.wanted:,} of the chosen markets"
-    return f"{plain(str(source.path))} ({kind}): {release}{files}"
+    return f"{plain(str(source.path))} ({kind}): {release}{wanted_text(source.files, source.wanted)}"
+
+
+def wanted_text(files: int, wanted: int) -> str:
+    """48 files, 20 of them of the chosen markets"""
+    return f"{plural(files, 'file')}, {wanted:,} of them of the chosen markets"
 
 
 def gaps_text(found: GapsFound) -> str:
+    unknown = f"nothing stored yet of {plural(found.unknown, 'series', 'series')}" if found.unknown else ""
     if not found.gaps:
-        return "no gaps"
-    kinds = (
-        f"{found.derivable:,} derivable, {found.api_fillable:,} API-fillable, {found.require_csv:,} "
-        f"{'requires' if found.require_csv == 1 else 'require'} CSV"
-    )
-    return f"{plural(found.gaps, 'gap')} ({plural(found.candles, 'candle')}): {kinds}"
+        return unknown or "no gaps"
+    kinds = [f"{found.derivable:,} derivable", f"{found.api_fillable:,} API-fillable"]
+    kinds += [f"{found.partly:,} partly"] if found.partly else []
+    kinds.append(f"{found.require_csv:,} {'requires' if found.require_csv == 1 else 'require'} CSV")
+    text = f"{plural(found.gaps, 'gap')} ({plural(found.candles, 'candle')}): {', '.join(kinds)}"
+    return f"{text}; {unknown}" if unknown else text
 
 
-def files_text(done: FilesDone) -> str:
+def files_text(done: FilesDone, begun: int) -> str:
+    """What came of the `begun` files."""
+    if not (done.ingested or done.skipped or done.failed):
+        return "stopped before the first file" if begun else "no files to read"
     rate = f" ({compact(done.rows / done.seconds)} rows/s)" if done.seconds > 0 and done.rows else ""
     files = f"{done.ingested:,} ingested, {done.skipped:,} skipped, {done.failed:,} failed"
     return f"{files}; {plural(done.rows, 'row')} in {done.seconds:.1f} s{rate}"
@@ -80,9 +90,9 @@ def asking_text(started: AskStarted) -> str:
 
 
 def waiting_text(waiting: AskWaiting) -> str:
-    """waiting 30 s: Kraken is in maintenance; only the reason where there is no wait."""
+    """Kraken is in maintenance; asking again in 30 s. Only the reason where there is no wait."""
     why = plain(waiting.why)
-    return f"waiting {waiting.seconds:,.0f} s: {why}" if waiting.seconds else why
+    return f"{why}; asking again in {span_text(waiting.seconds)}" if waiting.seconds else why
 
 
 def series_text(asked: SeriesAsked) -> str:
@@ -96,13 +106,20 @@ def answer_text(asked: SeriesAsked) -> str:
 
 
 def asked_text(done: AskDone) -> str:
-    if not done.series and not done.failed:
+    if not (done.series or done.failed or done.of):
         return "nothing to ask the API for"
     failed = f", {done.failed:,} without an answer" if done.failed else ""
     revised = f", {done.revised:,} revised" if done.revised else ""
     requests = f"{plural(done.requests, 'request')} in {done.seconds:,.1f} s"
     series = plural(done.series, "series", "series")
+    if cut_short(done):
+        series = f"{done.series:,} of {plural(done.of, 'series', 'series')}"
     return f"{series} asked of the API{failed}: {plural(done.candles, 'new candle')}{revised}; {requests}"
+
+
+def cut_short(done: AskDone) -> bool:
+    """Whether something ended the asking before its end."""
+    return done.series < done.of
 
 
 def differing_text(candles: int) -> str:
@@ -137,22 +154,28 @@ def edge_lines(moved: EdgeMoved) -> Iterator[str]:
         yield f"Revised: {moved.revised:,}"
     before, after = floored(moved.completeness_before, 1), floored(moved.completeness_after, 1)
     title = plain(moved.title)
-    yield f"{title} remains {after} complete" if before == after else f"{title} is now {after} complete (was {before})"
+    # Several markets; a tier is one thing.
+    remains, is_now = ("remain", "are now") if ", " in title else ("remains", "is now")
+    yield (
+        f"{title} {remains} {after} complete"
+        if before == after
+        else f"{title} {is_now} {after} complete (was {before})"
+    )
 
 
 def brought_something(moved: EdgeMoved) -> bool:
-    """Whether there is anything new to tell."""
-    shares = (floored(share, 1) for share in (moved.completeness_before, moved.completeness_after))
-    return bool(moved.revised) or any(candles for _, candles in moved.candles) or len(set(shares)) > 1
+    """Whether there is anything new to tell: a share also moves where slots have closed in which nobody traded."""
+    return bool(moved.revised) or any(candles for _, candles in moved.candles)
 
 
 def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def filled_text(done: FillDone) -> str:
+def filled_text(done: FillDone, *, stopped: bool) -> str:
+    """`stopped`: what is there to derive was not looked for."""
     if not done.series:
-        return "nothing to derive"
+        return "nothing derived" if stopped else "nothing to derive"
     # A derived slot without a candle is quiet in the finer series too.
     quiet = f", {done.slots - done.candles:,} of them quiet" if done.slots > done.candles else ""
     series, candles = plural(done.series, "series", "series"), plural(done.candles, "candle")
@@ -160,9 +183,12 @@ def filled_text(done: FillDone) -> str:
 
 
 def failure_text(label: str, error: str) -> str:
-    """One line; most errors name their file themselves."""
+    """One line; most errors name their file or market themselves."""
     label, error = plain(label), plain(error)
-    return error if label in error else f"{label}: {error}"
+    series = re.fullmatch(r"(\S+) (\d+)min", label)
+    # "OHLC of XBTUSD at 60 minutes"
+    named = series is not None and f" {series[1]} at {series[2]} minutes" in error
+    return error if named or label in error else f"{label}: {error}"
 
 
 def ended_text(ended: JobEnded) -> str:
@@ -171,3 +197,12 @@ def ended_text(ended: JobEnded) -> str:
     failed += f", {plural(others, 'API failure')}" if others > 0 else ""
     why = f": {plain(ended.error)}" if ended.error else ""
     return f"Job {ended.job_id} {ended.status}{failed}{why}"
+
+
+def incomplete_text(report: CompletenessReport) -> str:
+    """--complete: 5 gaps remain (status 3)"""
+    gaps = sum(len(entry.gaps) for entry in report.series)
+    unknown = sum(entry.range is None for entry in report.series)
+    left = [f"{plural(gaps, 'gap')} {'remains' if gaps == 1 else 'remain'}"] if gaps or not unknown else []
+    left += [f"nothing is stored of {plural(unknown, 'series', 'series')}"] if unknown else []
+    return f"--complete: {', '.join(left)} (status 3)"

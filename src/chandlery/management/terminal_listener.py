@@ -18,6 +18,7 @@ from chandlery.management.step_text import (
     answer_text,
     asked_text,
     asking_text,
+    cut_short,
     differing_text,
     edge_lines,
     ended_text,
@@ -71,9 +72,10 @@ class TerminalListener:
         self._bar: FileBar | AskBar | SeriesBar | None = None
         self._job: UUID | None = None
         self._in_step = 0
-        self._unanswered = 0
+        self._files = self._unanswered = 0
         self._waited_for = ""
         self._conflicting = self._differing = 0
+        self._cut_short = False
         self._told: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -112,8 +114,7 @@ class TerminalListener:
             case FilesDone():
                 self._files_done(event)
             case GapsFound():
-                self._step(4, "Gaps")
-                self._say(f"  Found {gaps_text(event)}", style=WARN if event.gaps else GOOD)
+                self._gaps_found(event)
             case AskStarted():
                 self._ask_started(event)
             case AskWaiting():
@@ -129,7 +130,7 @@ class TerminalListener:
             case FillDone():
                 self._stop_bar()
                 self._step(5, "Fill")
-                self._say(f"  ✓ {filled_text(event)}", style=GOOD)
+                self._say(f"  ✓ {filled_text(event, stopped=self._cut_short)}", style=GOOD)
             case _:
                 assert_never(event)
 
@@ -145,7 +146,7 @@ class TerminalListener:
         self._step(1, "Sources")
         if not found.sources:
             looked = ", ".join(plain(str(path)) for path in found.looked_at)
-            self._say(f"  No archive found{f' in {looked}' if looked else '; name one with --source'}", style=WARN)
+            self._say(f"  No archive found{f' in {looked}' if looked else ''}", style=WARN)
         shown = len(found.sources) if self._verbosity > 1 else MOST_SOURCES
         for source in found.sources[:shown]:
             self._say(f"  ✓ {source_text(source)}")
@@ -172,6 +173,7 @@ class TerminalListener:
             self._say(f"  ○ {open_text(part)}", at=3)
 
     def _files_started(self, event: FilesStarted) -> None:
+        self._files += event.files
         self._step(3, "CSV")
         self._say(f"  {plural(event.files, 'file')}, {size_text(event.size)}")
         if not isinstance(self._bar, FileBar):
@@ -196,13 +198,20 @@ class TerminalListener:
         self._stop_bar()
         self._step(3, "CSV")
         mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
-        self._say(f"  {mark} {files_text(event)}", style=style)
+        self._say(f"  {mark} {files_text(event, self._files)}", style=style)
         if self._conflicting:
             rows = plural(self._conflicting, "row")
             self._say(
                 f"  ! {rows} differ from another source; the stronger one stands, and the difference is on record",
                 style=WARN,
             )
+
+    def _gaps_found(self, event: GapsFound) -> None:
+        self._step(4, "Gaps")
+        text = gaps_text(event)
+        nothing_stored = event.unknown and not event.gaps
+        said = text[:1].upper() + text[1:] if nothing_stored else f"Found {text}"
+        self._say(f"  {said}", style=WARN if event.gaps else GOOD)
 
     def _ask_started(self, event: AskStarted) -> None:
         self._step(5, "Fill")
@@ -244,8 +253,9 @@ class TerminalListener:
         if self._unanswered > MOST_PROBLEMS and self._verbosity < 2:
             more = plural(self._unanswered - MOST_PROBLEMS, "more series", "more series")
             self._say(f"  … and {more} without an answer (--verbosity 2 names each)", at=0, style=BAD)
-        mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
+        mark, style = ("✗", BAD) if event.failed else ("!", WARN) if cut_short(event) else ("✓", GOOD)
         self._say(f"  {mark} {asked_text(event)}", style=style)
+        self._cut_short = self._cut_short or cut_short(event)
         if self._differing:
             self._say(f"  ! {differing_text(self._differing)}", style=WARN)
             self._differing = 0

@@ -24,6 +24,7 @@ from chandlery.exchanges.kraken.api.ohlc import commit
 from chandlery.pipeline.answers import Stored, StoreTask, store_answer
 from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.request import Surroundings
+from chandlery.reporting.progress import span_text
 
 if TYPE_CHECKING:
     from chandlery.exchanges.kraken.api.client import KrakenApi
@@ -43,7 +44,7 @@ CLOCKS_APART = timedelta(seconds=60)
 
 
 class InMaintenance(ChandleryError):
-    """Kraken is in maintenance and has been for {waited:.0f} s; the next run asks again"""
+    """Kraken is in maintenance; waited {waited}; the next run asks again"""
 
 
 class GaveUp(ChandleryError):
@@ -115,15 +116,25 @@ class Conversation:
     current: tuple[str, ...] = ()
 
     def about(self, asks: Sequence[Ask]) -> Iterator[Told]:
-        """Ask, and tell what comes of it as it comes. Once `should_stop`, requests are dropped and writes finished."""
+        """Ask, and tell what comes of it as it comes. Once `should_stop`, requests are dropped and writes finished;
+        KeyboardInterrupt waits for neither.
+        """
         with asyncio.Runner() as runner:
             asking = _Asking(self, deque(_spread(asks)))
+            at_once = False
             try:
                 while (told := runner.run(asking.next())) is not None:
                     self.current = asking.current
                     yield told
+            except KeyboardInterrupt:
+                at_once = True
+                # It strikes in whichever task is just at work, and each that waits for that one ends by it too: it goes
+                # on to the caller once, and nobody is told of tasks that are dropped.
+                runner.get_loop().set_exception_handler(lambda loop, context: None)
+                raise
             finally:
-                runner.run(asking.close())
+                if not at_once:
+                    runner.run(asking.close())
                 self.requests = asking.requests
                 self.error = asking.error
 
@@ -236,7 +247,7 @@ class _Asking:
         try:
             while not (await api.system_status()).is_open:
                 if waited >= limit:
-                    self.error = InMaintenance(waited=waited)
+                    self.error = InMaintenance(waited=span_text(waited))
                     return
                 step = min(MAINTENANCE_STEP, limit - waited)
                 self._waits("Kraken is in maintenance", step)

@@ -23,6 +23,7 @@ from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.pipeline.plan import ALL_TIME, Derivation, FileOnHand, Plan, Wanted
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.reporting.completeness import gap_entry, remedy_for_nothing_known
+from chandlery.reporting.progress import span_text
 
 #: About what one answer takes on the way, in seconds (seen on the live endpoint).
 ANSWER_SECONDS = 0.3
@@ -93,11 +94,9 @@ def ask_seconds(asks: Sequence[Ask], api: ApiSettings) -> float:
 
 def clocks_apart(ahead: timedelta) -> str:
     """A warning: what counts as closed depends on the time of day."""
-    seconds = abs(ahead.total_seconds())
+    apart = span_text(abs(ahead.total_seconds()))
     side = "ahead of" if ahead > timedelta(0) else "behind"
-    return (
-        f"the clock of this machine is {seconds:,.0f} s {side} Kraken's; set it right: it says which candles are closed"
-    )
+    return f"the clock of this machine is {apart} {side} Kraken's; set it right: it says which candles are closed"
 
 
 def _answered(series: Series, facts: Mapping[str, MarketFacts]) -> RangeSet:

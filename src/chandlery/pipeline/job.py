@@ -165,6 +165,7 @@ def _begin(run: Run, resume: IngestionJob | None) -> None:
         else:
             run.job = resume
             run.job.status, run.job.completed_at, run.job.error_message = JobStatus.RUNNING, None, ""
+            run.job.failures = []
             # Files that failed are tried again.
             run.job.files_failed = run.job.series_failed = 0
             run.job.save()

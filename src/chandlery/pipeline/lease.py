@@ -33,8 +33,8 @@ LeasableSeries = tuple[Market | int, int]
 
 
 class SeriesHeld(ChandleryError):
-    """{what} is being written by {purpose} (process {pid} on {place}, since {since:%Y-%m-%d %H:%M} UTC, last heard of
-    {heard}); {advice}"""
+    """{what} {are} being written by {purpose} (process {pid} on {place}, since {since:%Y-%m-%d %H:%M} UTC, last heard
+    of {heard}); {advice}"""
 
 
 class JobHeld(ChandleryError):
@@ -168,7 +168,7 @@ class Held:
         """Who holds some of `wanted`; nobody, where the holder has let go in this moment."""
         rows = LeasedSeries.objects.exclude(lease=self.token).order_by("market__altname", "interval_minutes")
         taken = [
-            (f"{name} {minutes}m", lease)
+            (f"{name} {minutes}min", lease)
             for pk, minutes, name, lease in rows.values_list("market", "interval_minutes", "market__altname", "lease")
             if (pk, minutes) in wanted
         ]
@@ -178,6 +178,7 @@ class Held:
         more = sum(lease == holder.pk for _, lease in taken) - 1
         return SeriesHeld(
             what=f"{taken[0][0]} (and {more:,} more)" if more else taken[0][0],
+            are="are" if more else "is",
             **_facts(holder, self.process_table.host),
         )
 

@@ -198,7 +198,7 @@ def plan(
             asks[ask.series] = ask
             expected[ask.series] = edge.answered(expected.get(ask.series, {}), ask.series.interval)
             if ask.series == series:
-                made = list(_without(made, ask.ranges))
+                made = list(without(made, ask.ranges))
             elif derive and is_dated:
                 made = list(_derivations(target, expected, on_hand))
         for derivation in made:
@@ -319,7 +319,7 @@ def _ask(
     return Ask(edge.source(target.series), due) if left else None
 
 
-def _without(made: Iterable[Derivation], ranges: RangeSet) -> Iterator[Derivation]:
+def without(made: Iterable[Derivation], ranges: RangeSet) -> Iterator[Derivation]:
     """What is left to derive outside of `ranges`."""
     for derivation in made:
         parts = tuple((left, kind) for part, kind in derivation.parts if (left := part - ranges))

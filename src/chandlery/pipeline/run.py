@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from django.db import transaction
 from chandlery.candles.evidence import Coverage, answered, stale_ranges
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
-from chandlery.candles.timerange import TimeRange
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life, Tally, judge
 from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
 from chandlery.models import ArchiveRelease, IngestionJob, Market
@@ -22,7 +22,7 @@ from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Edge
 from chandlery.pipeline.knowledge import MarketFacts, know
 from chandlery.pipeline.lease import Held, SeriesHeld
-from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals
+from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals, without
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.stores.base import CandleStore
 
@@ -53,6 +53,8 @@ class Run:
     #: New candles of this run by interval, from files, answers and derivations.
     fresh: Counter[Interval] = field(default_factory=Counter)
     revised: int = 0
+    #: Series of which this run has stored or changed candles.
+    changed: set[Series] = field(default_factory=set)
     #: How far each series was known when the run began.
     known_until: dict[Series, datetime] = field(default_factory=dict)
     job: IngestionJob = field(default_factory=IngestionJob)
@@ -159,15 +161,25 @@ class Run:
             list(plan(wanted, self.coverage, self.files, derive=derive, done=self.done).derivations) if wanted else []
         )
 
-    def renewals(self, interval: Interval) -> list[Derivation]:
-        """What was derived, asked for or not, and is to be made again."""
+    def renewals(self, interval: Interval, just_made: Sequence[Derivation] = ()) -> list[Derivation]:
+        """What was derived, asked for or not, and is to be made again: of candles that are settled by now, or that this
+        run has changed. Not what was `just_made`.
+        """
         stale = {
             series: found
             for series, held in self.coverage.items()
             if series.interval == interval and (found := stale_ranges(held))
         }
         lives = {series: self.facts[series.market].market.life for series in stale}
-        return renewals(stale, lives, self.coverage) if stale else []
+        again = (
+            replace(made, parts=parts)
+            for made in (renewals(stale, lives, self.coverage) if stale else ())
+            if (parts := tuple(p for p in made.parts if made.source in self.changed or not p[1].provisional))
+        )
+        ranges: dict[Series, RangeSet] = {}
+        for made in just_made:
+            ranges[made.series] = ranges.get(made.series, RangeSet()) | made.ranges
+        return [left for made in again for left in without([made], ranges.get(made.series, RangeSet()))]
 
     def hold(self, series: Collection[Series], *, leave_held: bool = False) -> bool:
         """Make sure that nobody else writes these; whether some were not held before, so that what is known of them was

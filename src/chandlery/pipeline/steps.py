@@ -23,6 +23,7 @@ from chandlery.pipeline.discover import Found, date_releases, files_on_hand, rec
 from chandlery.pipeline.explain import ask_seconds, clocks_apart, gaps_found, planned, sources_found
 from chandlery.pipeline.fill import DeriveResult, DeriveTask, derive_series
 from chandlery.pipeline.ingest import IngestResult, IngestTask, ingest_file
+from chandlery.pipeline.lease import SeriesHeld
 from chandlery.pipeline.plan import Derivation, Plan
 from chandlery.pipeline.record import record_asked, record_derived, record_file, record_problems
 from chandlery.pipeline.run import Run
@@ -31,11 +32,17 @@ from chandlery.stores.base import Written
 
 #: What failures of the API as a whole are listed under.
 API = "Kraken's API"
+#: What derivations are listed under that had to be left.
+DERIVATION = "derivation"
 
 
 class WorkerDied(ChandleryError):
     """A worker process died (out of memory, or killed) while these were in hand: {current}; run the same command
     again to go on"""
+
+
+class LeftToNextRun(ChandleryError):
+    """{held}; what is derived from it is left to the next run"""
 
 
 class StoppedOnError(ChandleryError):
@@ -196,6 +203,7 @@ def _ingest(run: Run, made: Plan) -> Iterator[events.FileDone]:
                 run.failures.append((task.member.label, result.error))
             if result.written is not None:
                 run.fresh[task.series.interval] += result.written.inserted
+                run.changed.add(task.series)
             yield _told(result, row, tuple(t.member.label for t in schedule.in_hand))
     except BrokenExecutor as error:
         raise WorkerDied(current=", ".join(t.member.label for t in schedule.in_hand)) from error
@@ -290,6 +298,8 @@ def _answered(run: Run, told: Asked, current: tuple[str, ...]) -> events.SeriesA
             record_asked(told, run.job, facts, run.store, run.surroundings.clock())
         run.fresh[series.interval] += written.inserted
         run.revised += written.replaced
+        if told.stored.changed is not None:
+            run.changed.add(series)
     return events.SeriesAsked(
         series.market,
         series.interval,
@@ -338,6 +348,8 @@ def _derive(run: Run) -> Iterator[events.Event]:
             with run.recording():
                 record_derived(result, run.job, run.facts[series.market].market, run.store, run.surroundings.clock())
             run.fresh[series.interval] += result.written.inserted
+            if result.written.inserted or result.written.replaced:
+                run.changed.add(series)
             done = _filled(result)
             filled, candles, slots = filled + 1, candles + done.candles, slots + done.slots
             yield done
@@ -347,19 +359,33 @@ def _derive(run: Run) -> Iterator[events.Event]:
 
 def _due(run: Run) -> Iterator[list[Derivation]]:
     """What to derive, finer intervals first: what was asked for, then, asked for or not, what was made of candles that
-    have been answered anew since. What is made and what it is made from are ours alone. Raises SeriesHeld.
+    have been answered anew since. What is made and what it is made from are ours alone: what others hold is left.
     """
     # A derived series can serve a coarser one: 720 from 240 that was made from 60.
     for interval in Interval:
-        made = run.derivations(interval)
+        made = _asked_for(run, interval)
+        yield made
+        again = run.renewals(interval, made)
+        while run.hold(_touched(again), leave_held=True):
+            again = run.renewals(interval, made)
+        yield [derivation for derivation in again if run.holds(_touched([derivation]))]
+
+
+def _asked_for(run: Run, interval: Interval) -> list[Derivation]:
+    """What can be made of the series asked for. That some cannot, because they are made from what others hold, is a
+    failure, told once.
+    """
+    made = run.derivations(interval)
+    try:
         while run.hold(_touched(made)):
             # Until now, someone may have written one of them.
             made = run.derivations(interval)
-        yield made
-        again = run.renewals(interval)
-        while run.hold(_touched(again), leave_held=True):
-            again = run.renewals(interval)
-        yield [derivation for derivation in again if run.holds(_touched([derivation]))]
+    except SeriesHeld as held:
+        while run.hold(_touched(made), leave_held=True):
+            made = run.derivations(interval)
+        if DERIVATION not in dict(run.failures):
+            run.failures.append((DERIVATION, str(LeftToNextRun(held=held))))
+    return [derivation for derivation in made if run.holds(_touched([derivation]))]
 
 
 def _touched(derivations: Iterable[Derivation]) -> set[Series]:

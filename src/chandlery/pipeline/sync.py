@@ -16,8 +16,8 @@ from chandlery.pipeline.markets import add_listings, ensure_markets
 
 
 class TooFewMarkets(ChandleryError):
-    """Kraken's answer lists {found:,} of {known:,} markets that it listed before: that is no list to believe, so
-    nothing was changed; try again later"""
+    """Kraken's answer lists {found:,} of {known:,} known markets: that is no list to believe, so nothing was changed;
+    try again later"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,17 @@ def start_fork_server() -> None:
 
 @contextmanager
 def worker_pool(workers: int) -> Iterator[Executor]:
-    """A pool that starts its processes with the first task."""
+    """A pool that starts its processes with the first task. Left by an exception, it does not wait for what they do."""
     start_fork_server()
     context = multiprocessing.get_context("forkserver")
     pool = ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_follow_parent)
     try:
         yield pool
+    except BaseException:
+        # Nobody is left to record what they have in hand; half of it is never in the store.
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

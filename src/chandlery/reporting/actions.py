@@ -4,7 +4,9 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from chandlery.exchanges.kraken.window import WINDOW_SLOTS
 from chandlery.reporting.completeness import CompletenessReport
+from chandlery.reporting.publication import DOWNLOADS
 from chandlery.reporting.unfillable import Needed, needed_files
 from chandlery.reporting.wording import plain, plural, wrapped
 
@@ -51,7 +53,11 @@ def _to_ask(report: CompletenessReport) -> str:
     inside, across = sum(gap.api_fillable for gap in gaps), sum(gap.partly_fillable for gap in gaps)
     parts = [plural(inside, "gap")] if inside else []
     parts += [f"the newest part of {plural(across, 'gap' if not inside else 'more gap')}"] if across else []
-    return f"Run ingestion: Kraken's API still answers for {' and '.join(parts)}" if parts else ""
+    said = [f"still answers for {' and '.join(parts)}"] if parts else []
+    if empty := sum(entry.range is None and entry.remedy is not None and entry.remedy.api for entry in report.series):
+        series = plural(empty, "series", "series")
+        said.append(f"tells the newest {WINDOW_SLOTS} candles of {series} of which nothing is stored")
+    return f"Run ingestion: Kraken's API {' and '.join(said)}" if said else ""
 
 
 def _command(command: str, columns: int, *, break_commands: bool) -> list[str]:
@@ -63,9 +69,13 @@ def _downloads(report: CompletenessReport, files: Sequence[Needed]) -> list[str]
     if not files:
         return []
     first = {needed.file: needed for needed in files}
-    lines = [f"Download {plural(len(first), 'CSV file')} for unfillable gaps:"]
+    gaps = len({(needed.market, needed.interval, needed.gap) for needed in files})
+    lines = [
+        f"Download {plural(len(first), 'CSV file')} for {'the unfillable gap' if gaps == 1 else 'unfillable gaps'}:",
+        f"   Kraken's archives: {DOWNLOADS}",
+    ]
     for needed in list(first.values())[:MOST_FILES]:
-        lines.append(f"   • {plain(needed.file)} (in {needed.archive})")
+        lines.append(f"   • {plain(needed.member)} in {needed.archive}")
         due = needed.due(report.now)
         if due:
             lines.append(f"     {due}")

@@ -8,18 +8,11 @@ from chandlery.candles.gap import Gap, split_at_window
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Tally
-from chandlery.exchanges.kraken.window import (
-    PUBLISHED_AFTER,
-    WINDOW_SLOTS,
-    Quarter,
-    asked_as,
-    ohlc_window,
-    quarters_of,
-)
+from chandlery.exchanges.kraken.window import WINDOW_SLOTS, asked_as, ohlc_window, quarters_of
+from chandlery.reporting.publication import COMPLETE_SET, complete_set, due_text, quarterly_archives
 
 #: A gap over more quarters than this is better fetched from the complete set than quarter by quarter.
 MANY_QUARTERS = 4
-COMPLETE_SET = "Kraken_OHLCVT.zip"
 #: What the API closes, by the command that asks it.
 ASK = "run ingest_kraken_unified: Kraken's API still answers for it"
 #: Why a slot inside the API's window is not asked for.
@@ -28,11 +21,15 @@ NOT_LISTED = "the API is not asked, for Kraken does not list the market (sync_ma
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What would close a gap. `files` are in the short form (ETHUSD_60_2021Q1.csv), `archives` where each is found."""
+    """What would close a gap. `files` are in the short form (ETHUSD_60_2021Q1.csv), `archives` where each is found,
+    and `download` says both as a person reads it. `api`: Kraken's API tells the newest part.
+    """
 
     action: str
     files: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
+    download: str = ""
+    api: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,41 +161,42 @@ def remedy_for(
 ) -> Remedy:
     """The cheapest way to close what lies inside the API's window and what lies outside."""
     if outside is None:
-        return Remedy(ASK if inside else "nothing to do")
+        return Remedy(ASK if inside else "nothing to do", api=inside is not None)
     quarters = quarters_of(outside)
+    member = f"{market}_{int(interval)}.csv"
     if len(quarters) > MANY_QUARTERS:
-        files: tuple[str, ...] = (f"{market}_{int(interval)}.csv",)
+        files: tuple[str, ...] = (member,)
         archives: tuple[str, ...] = (COMPLETE_SET,)
+        download = f"{member} in {complete_set(quarters[-1], now)}"
     else:
         files = tuple(f"{market}_{int(interval)}_{quarter}.csv" for quarter in quarters)
         archives = tuple(quarter.archive for quarter in quarters)
-    not_yet = _not_yet(quarters[-1], now)
-    action = f"download {market}_{int(interval)}.csv in {_listed(archives)}{not_yet}"
-    if inside is not None or not_yet:
+        download = f"{member} in {quarterly_archives(quarters, now)}"
+    action = f"download {download}"
+    if inside is not None or due_text(quarters[-1], now):
         action += f"; {_reach(interval, now)}"
     if inside is not None:
         action += ", and answers from there on: run ingest_kraken_unified"
-    return Remedy(action, files, archives)
+    return Remedy(action, files, archives, download, api=inside is not None)
 
 
 def _reach(interval: Interval, now: datetime) -> str:
     """How far back the API tells of an interval, and why no further."""
-    asked = asked_as(interval)
-    of_width = f" of {int(asked)}min" if asked != interval else ""
     start = ohlc_window(interval, now).start
-    return f"the API reaches back {WINDOW_SLOTS} candles{of_width}, to {start:%Y-%m-%d %H:%M} UTC"
+    return f"the API reaches back {_answer(interval)}, to {start:%Y-%m-%d %H:%M} UTC"
 
 
-def remedy_for_nothing_known(market: str, interval: Interval) -> Remedy:
-    """Where no file and no candle of a series was ever seen."""
+def _answer(interval: Interval) -> str:
+    """What one answer tells: 720 candles, of the width that is asked for."""
+    asked = asked_as(interval)
+    return f"{WINDOW_SLOTS} candles" + (f" of {int(asked)}min" if asked != interval else "")
+
+
+def remedy_for_nothing_known(market: str, interval: Interval, *, api: bool = False) -> Remedy:
+    """Where no file and no candle of a series was ever seen. `api`: the next run asks for the newest ones."""
     name = f"{market}_{int(interval)}.csv"
-    return Remedy(f"download {name} in {COMPLETE_SET}", (name,), (COMPLETE_SET,))
-
-
-def _not_yet(quarter: Quarter, now: datetime) -> str:
-    early, late = (quarter.end + wait for wait in PUBLISHED_AFTER)
-    return f" (published 4 to 11 weeks after the quarter: {early:%Y-%m-%d} to {late:%Y-%m-%d})" if now < late else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    download = f"{name} in {COMPLETE_SET}"
+    action = f"download {download}"
+    if api:
+        action += f", or run ingest_kraken_unified again: Kraken's API tells the newest {_answer(interval)}"
+    return Remedy(action, (name,), (COMPLETE_SET,), download, api)

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from chandlery.candles.gap import Reason
-from chandlery.exchanges.kraken.window import quarters_of
-from chandlery.reporting.completeness import COMPLETE_SET, CompletenessReport, GapEntry, SeriesEntry
+from chandlery.reporting.completeness import CompletenessReport, GapEntry, SeriesEntry
 from chandlery.reporting.gap_groups import FoundGap, GapGroups, Outcome, Way
-from chandlery.reporting.unfillable import due_text
+from chandlery.reporting.publication import DOWNLOADS
 from chandlery.reporting.wording import listed, plain, plural, span, width_of, widths, wrapped
 
 MOST_GAPS = 20
 MOST_NAMES = 6
 _ALL_LISTED = "report_completeness --json lists all"
+_PUBLISHED = f"Kraken's archives: {DOWNLOADS}"
 #: What a group of gaps means for the user, beside its name.
 _MEANING = {
     Way.API: "the API still tells them",
@@ -24,14 +24,20 @@ _MEANING = {
 
 def found_lines(groups: GapGroups, columns: int, *, only_fillable: bool = False) -> list[str]:
     """The gaps by what closes them; with `only_fillable` without those that need a file."""
-    lines = [f"{_title(groups.report)}: {_counted(groups.gaps) or 'no gaps'}"]
+    older = sum(len(entry.gaps) for entry in groups.report.series) - len(groups.gaps)
+    none = "no new gaps" if older else "no gaps"
+    if not any(entry.range for entry in groups.report.series):
+        none = "nothing stored yet"
+    counted = _counted(groups.gaps) or none
+    aside = f"; {plural(older, 'older gap')} left aside" if older else ""
+    lines = [f"{_title(groups.report)}: {counted}{aside}"]
     for way in Way:
         gaps = groups.of(way)
         if gaps and not (only_fillable and way is Way.FILES):
             lines += [
                 "",
                 f"{way.value}: {_counted(gaps)}; {_MEANING[way]}",
-                *_shortened((_found(gap, groups.report) for gap in gaps), gaps),
+                *_shortened(map(_found, gaps), gaps),
             ]
     if groups.begun:
         series = plural(len(groups.begun), "series", "series")
@@ -44,6 +50,9 @@ def found_lines(groups: GapGroups, columns: int, *, only_fillable: bool = False)
             f"Nothing known: {series}; only an archive tells them",
             *_shortened(map(_nothing, groups.unknown)),
         ]
+    ways = (Way.ACROSS,) if only_fillable else (Way.ACROSS, Way.FILES)
+    if any(groups.of(way) for way in ways) or (groups.unknown and not only_fillable):
+        lines += ["", _PUBLISHED]
     return _fit(lines, columns)
 
 
@@ -53,10 +62,12 @@ def unfillable_lines(groups: GapGroups, columns: int) -> list[str]:
     unknown = (*groups.begun, *groups.unknown)
     counted = _counted(parts) or "no gap"
     lines = [f"{_title(groups.report)}: {counted} {'requires' if len(parts) <= 1 else 'require'} CSV"]
-    lines += _shortened((_staying(part, groups.report) for part in parts), parts)
+    lines += _shortened(map(_staying, parts), parts)
     if unknown:
         lines += ["", f"Nothing stored yet: {plural(len(unknown), 'series', 'series')}"]
         lines += _shortened(map(_nothing, unknown))
+    if parts or unknown:
+        lines += ["", _PUBLISHED]
     return _fit(lines, columns)
 
 
@@ -73,7 +84,7 @@ def outcome_lines(outcome: Outcome, before: GapGroups, columns: int, *, only_fil
     shown = [gap for gap in stays if not only_fillable or gap.entry.api_fillable or gap.entry.partly_fillable]
     if stays or not outcome.stays.unknown:
         lines.append(f"Still open: {_counted(stays) or 'nothing'}")
-    lines += _shortened((_staying(gap, outcome.stays.report) for gap in shown), shown)
+    lines += _shortened(map(_staying, shown), shown)
     if len(stays) > len(shown):
         lines.append(f"• {plural(len(stays) - len(shown), 'gap')} that only an archive closes (--only-fillable)")
     if outcome.stays.unknown:
@@ -105,33 +116,29 @@ def _shortened(texts: Iterable[str], gaps: Sequence[FoundGap] = ()) -> Iterator[
         yield f"… and {left:,} more{candles}; {_ALL_LISTED}"
 
 
-def _found(gap: FoundGap, report: CompletenessReport) -> str:
+def _found(gap: FoundGap) -> str:
     if not gap.left:
         return _gap(gap)
-    files = "; ".join(_file(gap.market, part, report) for part in gap.left)
+    files = "; ".join(_file(part) for part in gap.left)
     if gap.way is Way.ACROSS:
         files = f"{gap.candles - gap.left_candles:,} can be filled, {gap.left_candles:,} need {files}"
     return f"{_gap(gap)}: {files}{_unasked(gap)}"
 
 
-def _staying(gap: FoundGap, report: CompletenessReport) -> str:
+def _staying(gap: FoundGap) -> str:
     """A gap that stays, with what was tried and what would close it."""
     entry = gap.entry
     why = [f"asked without success: {plain(entry.error)}"] if entry.status == "FAILED" and entry.error else []
     if entry.api_fillable or entry.partly_fillable:
         newer = "" if entry.api_fillable else "the newer part of "
         why.append(f"the API still tells {newer}it")
-    why += [_file(gap.market, part, report) for part in gap.left]
+    why += [_file(part) for part in gap.left]
     return f"{_gap(gap)}: {'; '.join(why)}{_unasked(gap)}"
 
 
-def _file(market: str, part: GapEntry, report: CompletenessReport) -> str:
+def _file(part: GapEntry) -> str:
     """XBTUSD_60.csv in Kraken_OHLCVT_2024Q2.zip, and when that is due, if it is not out yet."""
-    if not part.remedy.archives:
-        return plain(part.remedy.action)
-    due = due_text(quarters_of(part.gap.range)[-1], report.now) if part.remedy.archives != (COMPLETE_SET,) else ""
-    archives = " and ".join(part.remedy.archives)
-    return f"{plain(market)}_{int(part.gap.interval)}.csv in {archives}{f' ({due})' if due else ''}"
+    return plain(part.remedy.download or part.remedy.action)
 
 
 def _unasked(gap: FoundGap) -> str:
@@ -153,7 +160,7 @@ def _name(entry: SeriesEntry) -> str:
 
 
 def _nothing(entry: SeriesEntry) -> str:
-    return f"{_name(entry)}: {plain(entry.remedy.action)}" if entry.remedy else _name(entry)
+    return f"{_name(entry)}: {plain(entry.remedy.download)}" if entry.remedy else _name(entry)
 
 
 def _fit(lines: Iterable[str], columns: int) -> list[str]:

@@ -61,6 +61,17 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
+def span_text(seconds: float) -> str:
+    """A time that has passed or will, to two units: 5 s, 1 min 30 s, 3 h 32 min, 2 d 4 h."""
+    rest, parts = round(seconds), []
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        number, rest = divmod(rest, size)
+        parts.append((number, unit))
+    first = next((place for place, (number, _) in enumerate(parts) if number), len(parts) - 1)
+    shown = [f"{number:,} {unit}" for number, unit in parts[first : first + 2] if number]
+    return " ".join(shown) or "0 s"
+
+
 def about(seconds: float) -> str:
     """An estimate, rounded up: about 20 seconds, about 3 minutes, about 2 hours 10 minutes."""
     if seconds <= 10:

@@ -115,6 +115,12 @@ def _overall(report: CompletenessReport, columns: int) -> list[str]:
     rest = 100 - share if total else 0
     markets = len({entry.market for entry in report.series})
     quoted = f" (quoted in {listed(report.quotes, MOST_NAMES)})" if report.tiers and report.quotes else ""
+    # Pooled over slots, as an incremental run tells it; the figures below are means over series.
+    slots = report.tally.completeness if any(entry.range for entry in report.series) else 0.0
+    unknown = sum(entry.range is None for entry in report.series)
+    uncounted = (
+        f", beside {plural(unknown, 'series', 'series')} of which nothing is stored" if slots and unknown else ""
+    )
     lines = [
         "Overall Statistics:",
         f"• Total Assets: {total:,}",
@@ -122,6 +128,7 @@ def _overall(report: CompletenessReport, columns: int) -> list[str]:
         f"• Partial Assets: {total - complete:,} ({rest}%)",
         f"• Assets with Gaps: {len({entry.asset for entry in report.series if entry.gaps}):,}",
         f"• Total Markets: {markets:,}{quoted}",
+        f"• Completeness: {floored(slots, 1)} of all slots{uncounted}",
     ]
     if report.unclassified:
         names = listed(sorted(report.unclassified), MOST_NAMES)

@@ -7,17 +7,18 @@ from pathlib import Path
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
-from chandlery.exchanges.kraken.window import PUBLISHED_AFTER, Quarter, quarters_of
+from chandlery.exchanges.kraken.window import Quarter, quarters_of
 from chandlery.reporting.as_csv import write_rows
 from chandlery.reporting.as_json import instant
 from chandlery.reporting.completeness import CompletenessReport, GapEntry
+from chandlery.reporting.publication import due_text, newest_part_text
 
 HEADER = ("required_csv_file", "member", "archive", "market", "interval_minutes", "gap_start", "gap_end", "candles")
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """One file and the part of one gap that it closes; `part` is None where nothing at all is known of the series.
+    """One file and the `part` of one `gap` that it closes; both are None where nothing at all is known of the series.
 
     `quarter` is None for a file of the complete set.
     """
@@ -28,6 +29,7 @@ class Needed:
     interval: Interval
     part: TimeRange | None = None
     quarter: Quarter | None = None
+    gap: TimeRange | None = None
 
     @property
     def member(self) -> str:
@@ -36,16 +38,9 @@ class Needed:
 
     def due(self, now: datetime) -> str:
         """When its archive can be expected; empty where it must be out by `now`."""
-        return due_text(self.quarter, now) if self.quarter else ""
-
-
-def due_text(quarter: Quarter, now: datetime) -> str:
-    """When a quarter's archive can be expected; empty where it must be out by `now`."""
-    early, late = (quarter.end + wait for wait in PUBLISHED_AFTER)
-    if now >= late:
-        return ""
-    dates = f"{early:%Y-%m-%d} to {late:%Y-%m-%d}"
-    return f"not published yet: due {dates}" if now < early else f"due {dates}: may be out by now"
+        if self.quarter:
+            return due_text(self.quarter, now)
+        return newest_part_text(quarters_of(self.part)[-1], now) if self.part else ""
 
 
 def needed_files(report: CompletenessReport) -> list[Needed]:
@@ -70,11 +65,11 @@ def _of_gap(market: str, entry: GapEntry) -> Iterator[Needed]:
     quarters = quarters_of(outside)
     if archives != tuple(quarter.archive for quarter in quarters):
         for file, archive in zip(files, archives, strict=True):
-            yield Needed(file, archive, market, gap.interval, outside)
+            yield Needed(file, archive, market, gap.interval, outside, gap=gap.range)
         return
     for file, archive, quarter in zip(files, archives, quarters, strict=True):
         part = outside.intersection(TimeRange(quarter.start, quarter.end))
-        yield Needed(file, archive, market, gap.interval, part, quarter)
+        yield Needed(file, archive, market, gap.interval, part, quarter, gap.range)
 
 
 def write_unfillable(report: CompletenessReport, path: Path) -> None:

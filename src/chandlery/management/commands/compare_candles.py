@@ -93,5 +93,5 @@ def _table(found: list[tuple[Series, Comparison]]) -> Table:
     for series, c in found:
         first = f"{c.first_difference:%Y-%m-%d %H:%M}" if c.first_difference else ""
         figures = (f"{n:,}" for n in (c.equal, c.different, c.only_here, c.only_there))
-        table.add_row(series.market, f"{int(series.interval)}m", *figures, first)
+        table.add_row(series.market, f"{int(series.interval)}min", *figures, first)
     return table

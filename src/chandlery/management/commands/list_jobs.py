@@ -1,6 +1,7 @@
 """The jobs so far, newest first."""
 
 import json
+from shutil import get_terminal_size
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,13 @@ from chandlery.models import IngestionJob
 from chandlery.pipeline.lease import settle_dead
 from chandlery.reporting.as_json import instant
 from chandlery.reporting.progress import compact
-from chandlery.reporting.wording import listed
+from chandlery.reporting.wording import listed, plural
+
+#: Fewer columns, and the table stands closer.
+WIDE = 100
+_COLUMNS = ("Job", "What", "Status", "Started (UTC)", "Files", "Failed", "Rows", "API")
+_FIGURES = frozenset({"Files", "Failed", "Rows", "API"})
+_GIVE_WAY = frozenset({"What", "Failed"})
 
 
 class Command(ChandleryCommand):
@@ -36,6 +43,8 @@ class Command(ChandleryCommand):
             self.stdout.write(f"No jobs yet. Start one: {start}")
         else:
             self.stdout.write(as_text(_table(jobs)))
+            if more := IngestionJob.objects.count() - len(jobs):
+                self.stdout.write(f"… and {more:,} more: --limit {len(jobs) + more}")
 
 
 def as_json(job: IngestionJob) -> dict[str, Any]:
@@ -74,16 +83,30 @@ def what_text(job: IngestionJob, most: int = 3) -> str:
 
 
 def _table(jobs: list[IngestionJob]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("Job", "What", "Status", "Started (UTC)"):
-        # At 80 columns this is what gives way.
-        table.add_column(name, no_wrap=name != "What", overflow="fold")
-    for name in ("Files", "Failed", "Rows", "API"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for job in jobs:
-        started = f"{job.started_at:%Y-%m-%d %H:%M}" if job.started_at else ""
-        done = f"{job.files_ingested + job.files_skipped}/{job.total_files}"
-        failed = f"{job.files_failed + job.series_failed:,}"
-        figures = (compact(job.records_ingested), compact(job.candles_fetched))
-        table.add_row(str(job.job_id)[:8], what_text(job, 1), job.status, started, done, failed, *figures)
+    narrow = get_terminal_size(fallback=(WIDE, 24)).columns < WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
+    rows = [_row(job) for job in jobs]
+    for place, name in enumerate(_COLUMNS):
+        # At 80 columns some give way, word by word.
+        gives_way = name in _GIVE_WAY
+        longest = max(len(word) for row in rows for word in row[place].split() or [""]) if gives_way else None
+        table.add_column(
+            name,
+            justify="right" if name in _FIGURES else "left",
+            no_wrap=not gives_way,
+            overflow="fold",
+            min_width=longest,
+        )
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _row(job: IngestionJob) -> tuple[str, ...]:
+    what = what_text(job, 1) + (", incremental" if job.incremental else "")
+    started = f"{job.started_at:%Y-%m-%d %H:%M}" if job.started_at else ""
+    done = f"{job.files_ingested + job.files_skipped}/{job.total_files}"
+    failed = [plural(job.files_failed, "file")] if job.files_failed else []
+    failed += [plural(job.series_failed, "series", "series")] if job.series_failed else []
+    figures = (compact(job.records_ingested), compact(job.candles_fetched))
+    return str(job.job_id)[:8], what, job.status, started, done, ", ".join(failed) or "0", *figures

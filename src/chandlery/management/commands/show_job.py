@@ -26,6 +26,8 @@ from chandlery.reporting.wording import days, listed, plain, plural, widths
 MOST_FAILURES = 20
 #: What is named of that which failed for one reason.
 MOST_NAMES = 6
+#: What stops a run without a word.
+_SIGNALS = {"KeyboardInterrupt": "stopped at once by Ctrl-C", "GeneratorExit": "not gone on with"}
 _OPTIONS = (
     ("complete", True, "--complete"),
     ("incremental", True, "--incremental"),
@@ -56,7 +58,7 @@ class Command(ChandleryCommand):
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A job with what is on record of its work. `failures`: file or series, and its line."""
+    """A job with what is on record of its work. `failures`: file, series or the API as a whole, and its line."""
 
     job: IngestionJob
     failures: tuple[tuple[str, str], ...]
@@ -76,7 +78,11 @@ class JobFacts:
             .order_by("market__altname", "interval_minutes")
             .distinct()
         )
-        failures = [*files, *((f"{altname} {minutes}min", error) for altname, minutes, error in unanswered)]
+        series = ((f"{altname} {minutes}min", error) for altname, minutes, error in unanswered)
+        # What a job that goes on keeps is of the time before.
+        kept = [] if job.status == JobStatus.RUNNING else [(what, error) for what, error in job.failures]
+        told = {error for _, error in kept}
+        failures = [*kept, *((what, error) for what, error in (*files, *series) if error not in told)]
         return cls(job, tuple(failures), gaps.count(), left["candles"] or 0, job.leases.first())
 
     @property
@@ -114,9 +120,11 @@ def job_lines(found: JobFacts, most: int) -> Iterator[str]:
         "Asked": _asked(job),
         "Options": ", ".join(_options(job)),
         "Sources": ", ".join(plain(path) for path in _sources(job)),
-        "Status": job.status + (f": {plain(job.error_message)}" if job.error_message else ""),
+        "Status": job.status + (f": {plain(_why(job))}" if job.error_message else ""),
         "Started": f"{job.started_at:%Y-%m-%d %H:%M} UTC" if job.started_at else "",
-        "Ended": f"{job.completed_at:%Y-%m-%d %H:%M} UTC" if job.completed_at else "",
+        "Stopped" if job.status == JobStatus.PAUSED else "Ended": (
+            f"{job.completed_at:%Y-%m-%d %H:%M} UTC" if job.completed_at else ""
+        ),
         "Files": (
             f"{job.files_ingested + job.files_skipped:,}/{job.total_files:,} ({job.files_ingested:,} ingested, "
             f"{job.files_skipped:,} known, {job.files_failed:,} failed), {plural(job.records_ingested, 'record')}"
@@ -146,6 +154,11 @@ def job_lines(found: JobFacts, most: int) -> Iterator[str]:
         yield f"  … and {len(by_error) - most:,} more reasons (--verbosity 2 shows all)"
 
 
+def _why(job: IngestionJob) -> str:
+    """What ended it: an error says it itself, a signal is only a name."""
+    return _SIGNALS.get(job.error_message, job.error_message)
+
+
 def _asked(job: IngestionJob) -> str:
     what = what_text(job) + (f" quoted in {', '.join(job.quotes)}" if job.tier and job.quotes else "")
     return f"{what}; {widths(map(Interval, job.intervals))}; {_dates(job)}"
@@ -162,7 +175,10 @@ def _dates(job: IngestionJob) -> str:
 
 def _api(job: IngestionJob) -> str:
     if not job.requests_made:
-        return "no requests"
+        if job.status != JobStatus.RUNNING:
+            return "no requests"
+        so_far = f"{plural(job.candles_fetched, 'new candle')} so far; " if job.candles_fetched else ""
+        return f"{so_far}requests are counted once all have been made"
     revised = f", {job.candles_revised:,} revised" if job.candles_revised else ""
     if job.candles_conflicting:
         revised += f", {job.candles_conflicting:,} unlike a stronger source"

@@ -35,7 +35,7 @@ class Command(ChandleryCommand):
         dry_run = options["dry_run"]
         self.prepare_state(dry_run=dry_run)
         try:
-            listings = asyncio.run(self._ask())
+            listings = asyncio.run(self._ask(quiet=not options["verbosity"]))
         except KeyboardInterrupt:
             self.leave(STOPPED)
             return
@@ -43,14 +43,16 @@ class Command(ChandleryCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"dry_run": dry_run, **as_plain(diff)}, indent=2))
             return
+        if not options["verbosity"]:
+            return
         for line in diff_lines(diff, MOST_NAMES if options["verbosity"] < 2 else None):
             for part in wrapped(line, PLAIN_WIDTH):
                 self.stdout.write(part)
         if dry_run:
             self.stdout.write("Nothing was written.")
 
-    async def _ask(self) -> list[Listing]:
-        async with KrakenApi(settings.KRAKEN_API, on_wait=self._waiting) as api:
+    async def _ask(self, *, quiet: bool) -> list[Listing]:
+        async with KrakenApi(settings.KRAKEN_API, on_wait=None if quiet else self._waiting) as api:
             return await api.asset_pairs()
 
     def _waiting(self, why: str, seconds: float) -> None:

@@ -373,7 +373,7 @@ def test_a_person_hears_of_a_long_wait_before_it_begins() -> None:
         return told
 
     ((why, seconds),) = asyncio.run(run())
-    assert why == "SystemStatus: HTTP 503 Service Unavailable"
+    assert why == "Kraken's API gives no usable answer (HTTP 503 Service Unavailable)"
     assert 22 <= seconds <= 38
 
 

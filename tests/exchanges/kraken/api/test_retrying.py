@@ -56,12 +56,12 @@ def test_no_wait_is_negative_or_longer_than_a_minute(
 
 
 def test_waits_of_two_questions_differ() -> None:
-    first, second = Attempts("Time", ApiSettings()), Attempts("Time", ApiSettings())
+    first, second = Attempts(ApiSettings()), Attempts(ApiSettings())
     assert first(BUSY) != second(BUSY)
 
 
 def test_only_what_may_pass_is_repeated_and_not_after_the_last_attempt() -> None:
-    attempts = Attempts("Time", ApiSettings(attempts=2))
+    attempts = Attempts(ApiSettings(attempts=2))
     assert attempts(Refused(what="Time", reason="EGeneral:Invalid arguments")) is False
     assert attempts(BUSY) is not False
     assert attempts(BUSY) is False
@@ -69,12 +69,33 @@ def test_only_what_may_pass_is_repeated_and_not_after_the_last_attempt() -> None
 
 def test_short_waits_and_the_last_failure_are_not_worth_telling() -> None:
     told: list[str] = []
-    attempts = Attempts("Time", ApiSettings(attempts=4, retry_wait=1.4), lambda why, _: told.append(why))
+    attempts = Attempts(ApiSettings(attempts=4, retry_wait=1.4), lambda why, _: told.append(why))
     attempts(Failure("the first, before about 1.4 s"))
     attempts(Failure("the second, before about 2.8 s"))
     attempts(Failure("the third, before about 5.6 s"))
     attempts(Failure("the last"))
-    assert told == ["Time: the second, before about 2.8 s", "Time: the third, before about 5.6 s"]
+    assert told == [
+        "Kraken's API gives no usable answer (the second, before about 2.8 s)",
+        "Kraken's API gives no usable answer (the third, before about 5.6 s)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (Failure("Connection refused", unconnected=True), "does not answer (connection refused)"),
+        (Failure("EAPI:Rate limit exceeded", crowded=True), "is asked too often (EAPI:Rate limit exceeded)"),
+        (Failure("HTTP 503 Service Unavailable"), "gives no usable answer (HTTP 503 Service Unavailable)"),
+        (
+            Failure("no whole answer in time (KRAKEN_TIMEOUT is 30 s)"),
+            "gives no usable answer: no whole answer in time (KRAKEN_TIMEOUT is 30 s)",
+        ),
+    ],
+)
+def test_a_wait_says_what_the_api_did_and_why(problem: Failure, said: str) -> None:
+    told: list[str] = []
+    Attempts(ApiSettings(retry_wait=30), lambda why, _: told.append(why))(problem)
+    assert told == [f"Kraken's API {said}"]
 
 
 def test_retry_after_in_seconds() -> None:

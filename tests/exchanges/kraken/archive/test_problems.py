@@ -122,7 +122,7 @@ def test_two_different_files_of_one_series_are_both_named_and_neither_is_read(tm
         assert source.rejected == {("XBTUSD", Interval.M60)}
         (problem,) = source.problems
         assert "XBTUSD_60.csv and " in str(problem)
-        assert "old/XBTUSD_60.csv both claim to be XBTUSD 60m; neither is read." in str(problem)
+        assert "old/XBTUSD_60.csv both claim to be XBTUSD 60min; neither is read." in str(problem)
 
 
 def test_two_equal_files_of_one_series_are_one(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ class KrakenApi:
         purse: str = SHARED_PURSE,
         bound: int = SMALL_BODY,
     ) -> T:
-        attempts = Attempts(what, self._settings, self._on_wait)
+        attempts = Attempts(self._settings, self._on_wait)
         try:
             async for attempt in stamina.retry_context(on=attempts, attempts=self._settings.attempts, timeout=None):
                 with attempt:

@@ -36,7 +36,6 @@ class Attempts:
     Called with the exception of each failed attempt, as stamina calls its backoff hooks: False is "do not repeat".
     """
 
-    what: str
     settings: ApiSettings
     on_wait: OnWait | None = None
     failures: int = 0
@@ -51,8 +50,19 @@ class Attempts:
             return False
         wait = wait_before_repeating(self.failures, problem, self.settings.retry_wait, random.uniform(0.75, 1.25))
         if self.on_wait is not None and wait > WORTH_TELLING:
-            self.on_wait(f"{self.what}: {problem.reason}", wait)
+            self.on_wait(_told(problem), wait)
         return wait
+
+
+def _told(problem: Failure) -> str:
+    """Kraken's API does not answer (connection refused)"""
+    what = "does not answer" if problem.unconnected else "gives no usable answer"
+    if problem.crowded:
+        what = "is asked too often"
+    reason = problem.reason
+    if reason[1:2].islower():  # a sentence, and no name such as EService:Busy
+        reason = reason[:1].lower() + reason[1:]
+    return f"Kraken's API {what}{f': {reason}' if '(' in reason else f' ({reason})'}"
 
 
 def wait_before_repeating(failures: int, problem: Failure, retry_wait: float, jitter: float) -> float:

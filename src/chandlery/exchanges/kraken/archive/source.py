@@ -139,7 +139,7 @@ def _members(
         else:
             ambiguous += claims
             labels = (first.content.label, different.content.label)
-            problems.append(AmbiguousSeries(path=labels[0], other=labels[1], series=f"{altname} {int(interval)}m"))
+            problems.append(AmbiguousSeries(path=labels[0], other=labels[1], series=f"{altname} {int(interval)}min"))
     return members, ambiguous, problems
 
 
