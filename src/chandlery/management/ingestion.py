@@ -113,18 +113,25 @@ def follow(
     job_id: UUID | None = None
     with stop_flag() as should_stop, listener as listen:
         steps = run_job(request, surroundings(), executor, tiers(), should_stop, resume)
-        for event in steps:
-            listen(event)
-            if isinstance(event, JobStarted):
-                job_id = event.job_id
-            if not go_on(event):
-                steps.close()
-                if resume is None and job_id is not None:
-                    IngestionJob.objects.filter(pk=job_id).delete()
-                out.write("Not started.\n")
-                return None
-            if isinstance(event, JobEnded):
-                ended = event
+        try:
+            for event in steps:
+                listen(event)
+                if isinstance(event, JobStarted):
+                    job_id = event.job_id
+                if not go_on(event):
+                    steps.close()
+                    if resume is None and job_id is not None:
+                        IngestionJob.objects.filter(pk=job_id).delete()
+                    out.write("Not started.\n")
+                    return None
+                if isinstance(event, JobEnded):
+                    ended = event
+        except KeyboardInterrupt as pressed:
+            # It came while something was being told; the run has to hear of it, to end its job and say how to go on.
+            if ended is None:
+                steps.throw(pressed)
+            if ended is None or ended.status != "PAUSED":
+                raise
     assert ended is not None, "a run that raises nothing tells how it ended"
     if ended.status == "PAUSED":
         again = f"{settings.PROGRAM} ingest_kraken_unified --resume {str(ended.job_id)[:8]}"

@@ -61,8 +61,8 @@ def run_job(
         resume.refresh_from_db()
         resumed = _progress(resume)
     _begin(run, resume)
-    bind(store, surroundings.store_url, surroundings.clock())
     try:
+        bind(store, surroundings.store_url, surroundings.clock())
         yield events.JobStarted(
             run.job.job_id, request.selection.title, request.selection.intervals, len(run.markets), run.job.created_at
         )
@@ -73,6 +73,8 @@ def run_job(
                 yield events.Noticed(f"job {str(job.pk)[:8]}: {job.error_message}")
         with workers_watched():
             yield from take_steps(run)
+        status = JobStatus.PAUSED if run.should_stop() else JobStatus.COMPLETED
+        _finish(run, status)
     except LeaseLost:
         # The job belongs to whoever took over; it is theirs to say how it stands.
         raise
@@ -85,8 +87,6 @@ def run_job(
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(program=settings.PROGRAM, job=str(run.job.pk)[:8]) from error
         raise
-    status = JobStatus.PAUSED if run.should_stop() else JobStatus.COMPLETED
-    _finish(run, status)
     yield events.JobEnded(
         run.job.job_id,
         status,

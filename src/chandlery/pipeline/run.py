@@ -53,6 +53,8 @@ class Run:
     #: New candles of this run by interval, from files, answers and derivations.
     fresh: Counter[Interval] = field(default_factory=Counter)
     revised: int = 0
+    #: Why something was not derived that could have been: another run holds what it is made from.
+    left: str = ""
     #: Series of which this run has stored or changed candles.
     changed: set[Series] = field(default_factory=set)
     #: How far each series was known when the run began.

@@ -32,17 +32,11 @@ from chandlery.stores.base import Written
 
 #: What failures of the API as a whole are listed under.
 API = "Kraken's API"
-#: What derivations are listed under that had to be left.
-DERIVATION = "derivation"
 
 
 class WorkerDied(ChandleryError):
     """A worker process died (out of memory, or killed) while these were in hand: {current}; run the same command
     again to go on"""
-
-
-class LeftToNextRun(ChandleryError):
-    """{held}; what is derived from it is left to the next run"""
 
 
 class StoppedOnError(ChandleryError):
@@ -354,6 +348,8 @@ def _derive(run: Run) -> Iterator[events.Event]:
             filled, candles, slots = filled + 1, candles + done.candles, slots + done.slots
             yield done
         run.look()
+    if run.left:
+        yield events.Noticed(f"{run.left}; what is derived from it is left to the next run")
     yield events.FillDone(filled, candles, slots)
 
 
@@ -372,8 +368,8 @@ def _due(run: Run) -> Iterator[list[Derivation]]:
 
 
 def _asked_for(run: Run, interval: Interval) -> list[Derivation]:
-    """What can be made of the series asked for. That some cannot, because they are made from what others hold, is a
-    failure, told once.
+    """What can be made of the series asked for. That some cannot, because they are made from what others hold, is noted:
+    the next run makes them.
     """
     made = run.derivations(interval)
     try:
@@ -383,8 +379,7 @@ def _asked_for(run: Run, interval: Interval) -> list[Derivation]:
     except SeriesHeld as held:
         while run.hold(_touched(made), leave_held=True):
             made = run.derivations(interval)
-        if DERIVATION not in dict(run.failures):
-            run.failures.append((DERIVATION, str(LeftToNextRun(held=held))))
+        run.left = str(held)
     return [derivation for derivation in made if run.holds(_touched([derivation]))]
 
 
