@@ -368,8 +368,8 @@ def _due(run: Run) -> Iterator[list[Derivation]]:
 
 
 def _asked_for(run: Run, interval: Interval) -> list[Derivation]:
-    """What can be made of the series asked for. That some cannot, because they are made from what others hold, is noted:
-    the next run makes them.
+    """What can be made of the series asked for. That some cannot be, because others hold what they are made from, is
+    noted: the next run makes them.
     """
     made = run.derivations(interval)
     try:
