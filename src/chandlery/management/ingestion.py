@@ -115,6 +115,8 @@ def follow(
         steps = run_job(request, surroundings(), executor, tiers(), should_stop, resume)
         try:
             for event in steps:
+                if isinstance(event, JobEnded):
+                    ended = event
                 listen(event)
                 if isinstance(event, JobStarted):
                     job_id = event.job_id
@@ -124,8 +126,6 @@ def follow(
                         IngestionJob.objects.filter(pk=job_id).delete()
                     out.write("Not started.\n")
                     return None
-                if isinstance(event, JobEnded):
-                    ended = event
         except KeyboardInterrupt as pressed:
             # It came while something was being told; the run has to hear of it, to end its job and say how to go on.
             if ended is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from chandlery.exchanges.kraken.api.errors import ApiError, NoAnswer, UnknownPai
 from chandlery.exchanges.kraken.api.ohlc import commit
 from chandlery.pipeline.answers import Stored, StoreTask, store_answer
 from chandlery.pipeline.edge import Ask
+from chandlery.pipeline.event_loop import EventLoop
 from chandlery.pipeline.request import Surroundings
 from chandlery.reporting.progress import span_text
 
@@ -115,26 +116,17 @@ class Conversation:
     error: ChandleryError | None = None
     current: tuple[str, ...] = ()
 
-    def about(self, asks: Sequence[Ask]) -> Iterator[Told]:
+    def about(self, asks: Sequence[Ask]) -> Generator[Told, None, None]:
         """Ask, and tell what comes of it as it comes. Once `should_stop`, requests are dropped and writes finished;
-        KeyboardInterrupt waits for neither.
+        whoever leaves before the end, by Ctrl-C or by an error, waits for neither.
         """
-        with asyncio.Runner() as runner:
-            asking = _Asking(self, deque(_spread(asks)))
-            at_once = False
+        with EventLoop() as loop:
+            asking = _Asking(self, deque(_spread(asks)), loop)
             try:
-                while (told := runner.run(asking.next())) is not None:
+                while (told := loop.run(asking.next())) is not None:
                     self.current = asking.current
                     yield told
-            except KeyboardInterrupt:
-                at_once = True
-                # It strikes in whichever task is just at work, and each that waits for that one ends by it too: it goes
-                # on to the caller once, and nobody is told of tasks that are dropped.
-                runner.get_loop().set_exception_handler(lambda loop, context: None)
-                raise
             finally:
-                if not at_once:
-                    runner.run(asking.close())
                 self.requests = asking.requests
                 self.error = asking.error
 
@@ -153,8 +145,9 @@ def _spread(asks: Iterable[Ask]) -> list[Ask]:
 class _Asking:
     """The event loop's side: connections that take one request after the other from `waiting`."""
 
-    def __init__(self, of: Conversation, waiting: deque[Ask]) -> None:
+    def __init__(self, of: Conversation, waiting: deque[Ask], loop: EventLoop) -> None:
         self._of = of
+        self._loop = loop
         self._waiting = waiting
         self._told: asyncio.Queue[Told] = asyncio.Queue()
         self._work: asyncio.Task[None] | None = None
@@ -186,7 +179,7 @@ class _Asking:
                 if not self._work.cancelled():
                     self._work.result()
                 return None
-            if look % LOOKS_AT_ONCE == 0:
+            if look % LOOKS_AT_ONCE == 0 or self._loop.is_called:
                 return Still()
             if self._of.should_stop() and not self._stopping:
                 # Once: a second time would cut off writes that are being finished.
@@ -198,12 +191,6 @@ class _Asking:
                 return getting.result()
             getting.cancel()
         raise AssertionError("counting does not end")
-
-    async def close(self) -> None:
-        if self._work is not None and not self._work.done():
-            if not self._stopping:
-                self._work.cancel()
-            await asyncio.wait({self._work})
 
     async def _ask_all(self) -> None:
         # A third of a second that runs without a request need not wait for.
