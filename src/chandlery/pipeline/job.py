@@ -23,7 +23,8 @@ from chandlery.pipeline.lease import Held, LeaseLost, settle_dead
 from chandlery.pipeline.markets import ensure_markets, register, select
 from chandlery.pipeline.request import IngestRequest, Selection, Surroundings
 from chandlery.pipeline.run import Run
-from chandlery.pipeline.steps import as_planned, discovered, take_steps, workers_watched
+from chandlery.pipeline.steps import as_planned, discovered, take_steps
+from chandlery.pipeline.workers import workers_watched
 from chandlery.stores.base import CandleStore
 
 #: So many of a run's failures are kept with its job.

@@ -16,6 +16,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life, Tally, judge
+from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
 from chandlery.models import ArchiveRelease, IngestionJob, Market
 from chandlery.pipeline.discover import Found
@@ -25,6 +26,10 @@ from chandlery.pipeline.lease import Held, SeriesHeld
 from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals, without
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.stores.base import CandleStore
+
+
+class StoppedOnError(ChandleryError):
+    """Stopped at the first error, as --stop-on-error asks: {error}"""
 
 
 @dataclass(slots=True)
@@ -214,6 +219,11 @@ class Run:
         """Say that the run is alive. Raises LeaseLost."""
         if self.lease is not None:
             self.lease.beat()
+
+    def stop_on_error(self) -> None:
+        """Raises StoppedOnError where something failed and that is to end the run."""
+        if self.request.stop_on_error and self.failures:
+            raise StoppedOnError(error=self.failures[-1][1])
 
     @contextmanager
     def recording(self) -> Iterator[None]:

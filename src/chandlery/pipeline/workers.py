@@ -5,13 +5,20 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.forkserver import ensure_running
 
+from chandlery.errors import ChandleryError
+
 #: Imported once in the fork server, so that a worker starts in milliseconds and shares its memory.
 PRELOADED = ["chandlery.pipeline.ingest", "chandlery.pipeline.fill", "chandlery.pipeline.answers"]
+
+
+class WorkerDied(ChandleryError):
+    """A worker process died (out of memory, or killed) while these were in hand: {current}; run the same command
+    again to go on"""
 
 
 def start_fork_server() -> None:
@@ -53,6 +60,15 @@ def worker_pool(workers: int) -> Iterator[Executor]:
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def workers_watched() -> Iterator[None]:
+    """Raises WorkerDied where a worker did."""
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise WorkerDied(current="ends of archives, answers or derivations") from error
 
 
 _ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
