@@ -18,7 +18,8 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.exchanges.kraken.api.settings import ApiSettings
-from chandlery.pipeline.ask import Asked, ClocksApart, Conversation, GaveUp, InMaintenance, Remark, Waiting
+from chandlery.pipeline.ask import Asked, questions
+from chandlery.pipeline.conversation import ClocksApart, Conversation, GaveUp, InMaintenance, Remark, Waiting
 from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.request import Surroundings
 from chandlery.sandbox.exchange import SandboxExchange
@@ -78,13 +79,13 @@ class Asking:
     clock: Callable[[], datetime] = lambda: NOW
     executor: Executor = field(default_factory=AtOnce)
     should_stop: Callable[[], bool] = lambda: False
-    last: Conversation | None = None
+    last: Conversation[Asked] | None = None
 
     def __call__(self, *series: tuple[str, Interval]) -> list[Any]:
         """Everything that is told."""
         around = Surroundings("parquet:lake", self.home, self.clock, api=self.settings)
         self.last = Conversation(around, self.executor, self.should_stop)
-        return list(self.last.about([ask(*one) for one in series]))
+        return list(self.last.about(questions(ask(*one) for one in series)))
 
     @property
     def error(self) -> Exception | None:

@@ -12,8 +12,8 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet
 from chandlery.exchanges.kraken.api.settings import ApiSettings
-from chandlery.pipeline import ask
-from chandlery.pipeline.ask import Asked, Conversation, GaveUp, Remark
+from chandlery.pipeline.ask import Asked, questions
+from chandlery.pipeline.conversation import MOST_UNANSWERED, Conversation, GaveUp, Remark
 from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.request import Surroundings
 from chandlery.sandbox.faults import Fault, Faults
@@ -30,7 +30,7 @@ ASKS = [
     for width in (Interval.M15, Interval.M30, Interval.M60, Interval.M240, Interval.M1440)
 ]
 #: Without an answer so many in a row are borne.
-BORNE = ask.MOST_UNANSWERED - 1
+BORNE = MOST_UNANSWERED - 1
 
 
 @dataclass
@@ -41,13 +41,13 @@ class Talk:
     around: Surroundings
     executor: Executor = field(default_factory=InlineExecutor)
 
-    def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> Conversation:
+    def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> Conversation[Asked]:
         return Conversation(self.around, self.executor, should_stop)
 
-    def answered(self, asks: list[Ask]) -> tuple[list[bool], Conversation]:
+    def answered(self, asks: list[Ask]) -> tuple[list[bool], Conversation[Asked]]:
         """Of each series whether there was an answer."""
         conversation = self()
-        told = list(conversation.about(asks))
+        told = list(conversation.about(questions(asks)))
         return [not one.error for one in told if isinstance(one, Asked)], conversation
 
 
@@ -63,11 +63,11 @@ def talk(tmp_path: Path) -> Iterator[Talk]:
 def test_after_so_many_without_an_answer_the_rest_is_not_begun(talk: Talk, fault: Fault) -> None:
     talk.api.faults = Faults.always(fault)
     conversation = talk()
-    told = list(conversation.about(ASKS))
-    assert [type(one) for one in told] == [Remark, *[Asked] * ask.MOST_UNANSWERED]
+    told = list(conversation.about(questions(ASKS)))
+    assert [type(one) for one in told] == [Remark, *[Asked] * MOST_UNANSWERED]
     assert isinstance(conversation.error, GaveUp)
-    assert conversation.error.facts["unasked"] == len(ASKS) - ask.MOST_UNANSWERED
-    assert conversation.requests == len(talk.api.requests) == 1 + ask.MOST_UNANSWERED
+    assert conversation.error.facts["unasked"] == len(ASKS) - MOST_UNANSWERED
+    assert conversation.requests == len(talk.api.requests) == 1 + MOST_UNANSWERED
 
 
 def test_an_answer_in_between_is_a_reason_to_go_on(talk: Talk) -> None:
@@ -79,16 +79,16 @@ def test_an_answer_in_between_is_a_reason_to_go_on(talk: Talk) -> None:
 
 
 def test_where_nothing_is_left_to_ask_there_is_nothing_to_give_up(talk: Talk) -> None:
-    talk.api.faults = Faults.first(None, None, *[Fault.HTML] * ask.MOST_UNANSWERED)
-    answered, conversation = talk.answered(ASKS[: ask.MOST_UNANSWERED])
-    assert answered == [False] * ask.MOST_UNANSWERED
+    talk.api.faults = Faults.first(None, None, *[Fault.HTML] * MOST_UNANSWERED)
+    answered, conversation = talk.answered(ASKS[:MOST_UNANSWERED])
+    assert answered == [False] * MOST_UNANSWERED
     assert conversation.error is None
 
 
 def test_a_run_that_waits_for_the_end_of_maintenance_can_be_stopped(talk: Talk) -> None:
     talk.api.status = Status.MAINTENANCE
     conversation = talk(lambda: bool(talk.api.requests))
-    assert not [one for one in conversation.about(ASKS) if isinstance(one, Asked)]
+    assert not [one for one in conversation.about(questions(ASKS)) if isinstance(one, Asked)]
     assert conversation.error is None
     assert {request.path for request in talk.api.requests} == {"/0/public/SystemStatus"}
 
@@ -106,9 +106,9 @@ class Frozen(Executor):
 
 
 def test_whoever_leaves_before_the_end_waits_for_no_writer(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask, "LOOKS_AT_ONCE", 1)  # it is told at each look that it goes on
+    monkeypatch.setattr("chandlery.pipeline.conversation.LOOKS_AT_ONCE", 1)  # it is told at each look that it goes on
     talk.executor = executor = Frozen()
-    telling = talk().about(ASKS)
+    telling = talk().about(questions(ASKS))
     while not executor.begun:
         next(telling)
     telling.close()

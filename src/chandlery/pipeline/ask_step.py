@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from chandlery.models import GapRecord
 from chandlery.pipeline import events
-from chandlery.pipeline.ask import Asked, ClocksApart, Conversation, Remark, Still, Waiting
+from chandlery.pipeline.ask import Asked, questions
+from chandlery.pipeline.conversation import ClocksApart, Conversation, Remark, Still, Waiting
 from chandlery.pipeline.detect import mark_attempted
 from chandlery.pipeline.explain import ask_seconds, clocks_apart
 from chandlery.pipeline.plan import Plan
@@ -29,8 +30,8 @@ def ask_api(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.E
         mark_attempted(rows, {ask.series: ask.ranges for ask in due.asks}, run.surroundings.clock())
     started, done, failed, candles, conflicting = time.monotonic(), 0, 0, 0, 0
     yield events.AskStarted(len(due.asks), ask_seconds(due.asks, run.surroundings.api))
-    conversation = Conversation(run.surroundings, run.executor, run.should_stop)
-    for told in conversation.about(due.asks):
+    conversation: Conversation[Asked] = Conversation(run.surroundings, run.executor, run.should_stop)
+    for told in conversation.about(questions(due.asks)):
         run.beat()
         match told:
             case Waiting():
