@@ -200,6 +200,22 @@ def test_a_day_can_be_missing_at_all_intervals(tmp_path: Path) -> None:
         assert_frame_equal(candles_in(contents[f"XBTUSD_{int(interval)}.csv"]), left, check_exact=True)
 
 
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_missing_day_of_one_market_is_missing_at_each_of_the_eight_intervals(tmp_path: Path, complete: bool) -> None:
+    gone = MissingDay(date(2024, 2, 20), "XBTUSD")
+    release = Edition.complete if complete else Edition.quarterly
+    within = between("2022-01-01", "2024-04-01") if complete else QUARTER
+    contents = contents_of(write_archive(EXCHANGE, release("2024Q1", defects=(gone,)), tmp_path))
+    for name in EXCHANGE.names:
+        for interval in Interval:
+            expected = EXCHANGE.candles(name, interval, within)
+            if name == gone.market:
+                day = pl.col("timestamp").dt.date() == gone.day
+                assert expected.filter(day).height > 0
+                expected = expected.filter(~day)
+            assert_frame_equal(candles_in(contents[f"{name}_{int(interval)}.csv"]), expected, check_exact=True)
+
+
 def test_the_last_slot_of_a_quarter_can_be_missing(tmp_path: Path) -> None:
     contents = quarter_with(tmp_path, MissingLastSlot(interval=Interval.M60))
     truth = EXCHANGE.candles("XBTUSD", Interval.M60, QUARTER)

@@ -100,7 +100,12 @@ def test_serve_prints_its_address_and_answers_until_it_is_told_to_stop(ending: s
         "1",
         "--cast",
         "small",
+        "--ids-since",
+        "2024-08-31T23:59:00Z",
+        "--edges",
+        "repeat",
     ]
+    first = SandboxExchange.small().trades("XBTUSD", between("2022-10-06", "2022-10-08"))["time"].to_physical()[0]
     with subprocess.Popen(
         [sys.executable, "-m", "chandlery.sandbox", *asked], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as serving:
@@ -108,10 +113,13 @@ def test_serve_prints_its_address_and_answers_until_it_is_told_to_stop(ending: s
         name, _, address = serving.stdout.readline().strip().partition("=")
         assert name == "KRAKEN_API"
         time, refused = (httpx2.get(f"{address}/0/public/Time").json() for _ in range(2))
+        trades = httpx2.get(f"{address}/0/public/Trades?pair=XBTUSD&since={first}&count=1").json()["result"]
         serving.send_signal(ending)
         out, err = serving.communicate(timeout=10)
     assert time["result"]["unixtime"] == 1_725_148_830
     assert refused == {"error": ["EGeneral:Too many requests"]}
+    assert trades["last"] == str(first)
+    assert [len(row) for row in trades["XXBTZUSD"]] == [6]
     assert (serving.returncode, out, err) == (0, "", "")
 
 
@@ -144,6 +152,7 @@ def test_serve_says_so_where_its_port_is_taken(capsys: pytest.CaptureFixture[str
         ("serve --now 2024-09-01T00:00:30+02:00", "is no time"),
         ("serve --port 99999", "'99999' is no port"),
         ("serve --port http", "'http' is no whole number"),
+        ("serve --ids-since ever", "'ever' is no time; write it as 2024-09-01T00:00:30Z"),
         ("serve --rate -1", "'-1' is no number from 0"),
         ("serve --revises-after inf", "'inf' is no number from 0"),
         ("serve --faults 1.2", "Faults cannot befall"),
@@ -175,6 +184,7 @@ def test_a_wrong_value_is_one_line_and_exit_2(
         "truth --seed x",
         "serve --status down",
         "serve --quiet-rows some",
+        "serve --edges rough",
         "serve --ticking --frozen",
     ],
 )

@@ -15,8 +15,9 @@ from polars.testing import assert_frame_equal
 from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.sandbox.exchange import SandboxExchange
-from chandlery.sandbox.market import LOTS
-from chandlery.sandbox.ohlc import WIDTHS, QuietRows, Quirks
+from chandlery.sandbox.market import LOTS, SandboxMarket
+from chandlery.sandbox.ohlc import WIDTHS
+from chandlery.sandbox.quirks import QuietRows, Quirks
 from chandlery.sandbox.rest import SandboxApi
 from tests.candles.builders import at, between
 from tests.sandbox.asked import SMALL, Hands, ask, candles_of, is_quiet, rows_of
@@ -164,6 +165,67 @@ def test_the_average_price_lies_between_low_and_high(width: int) -> None:
         traded = [row for row in rows_of(API, altname, width) if row[7]]
         assert traded
         assert all(float(low) <= float(average) <= float(high) for _, _, high, low, _, average, _, _ in traded)
+
+
+# -------------------------------------------------------------------------------------------------- weeks, fortnights
+
+#: Older than 720 weeks, and than 720 times fifteen days it is not.
+OLD = SandboxMarket(
+    "OLDUSD", "OLD/USD", "OLD", "ZUSD", listed=at("2009-05-06 07:08"), share=0.01, depth=1, size=300, volatility=0.0005
+)
+LONG_AGO = SandboxExchange(cast=(OLD,), outages=(between("2012-02-02", "2012-02-10"),))
+
+
+def sums_of(exchange: SandboxExchange, altname: str, width: int) -> dict[int, tuple[float, int]]:
+    """Volume and number of all trades up to now, of each slot of so many minutes that opens before the forming one."""
+    minutes = exchange.candles(altname, Interval.M1, TimeRange(at("2009-01-01"), window(width, NOW).end))
+    slots = (pl.col("timestamp").dt.epoch("s") // (width * 60) * (width * 60)).alias("slot")
+    sums = minutes.group_by(slots).agg(pl.col("volume").sum(), pl.col("trades").sum())
+    return {slot: (volume, trades) for slot, volume, trades in sums.iter_rows()}
+
+
+@pytest.mark.parametrize("width", [10_080, 21_600])
+@pytest.mark.parametrize(("exchange", "altname"), [(LONG_AGO, "OLDUSD"), (SMALL, "XBTUSD")])
+def test_a_week_counts_the_trades_and_the_volume_of_its_minutes(
+    exchange: SandboxExchange, altname: str, width: int
+) -> None:
+    rows = rows_of(SandboxApi(exchange, Hands(NOW)), altname, width)[:-1]
+    sums = sums_of(exchange, altname, width)
+    assert {row[0]: row[7] for row in rows if row[7]} == {
+        slot: trades for slot, (_, trades) in sums.items() if slot >= rows[0][0]
+    }
+    assert [float(row[6]) for row in rows if row[7]] == [
+        pytest.approx(sums[row[0]][0], rel=1e-12, abs=1e-12) for row in rows if row[7]
+    ]
+
+
+def test_weeks_open_on_thursdays_and_the_last_row_is_the_forming_one() -> None:
+    body = ask(SandboxApi(LONG_AGO, Hands(NOW)), "OHLC", pair="OLDUSD", interval=10_080)["result"]
+    found = opens(body["OLDUSD"])
+    forming = int(at("2024-03-28").timestamp())
+    week = 7 * 86_400
+    assert found == list(range(forming - 720 * week, forming + week, week))
+    assert {(EPOCH + timedelta(seconds=seconds)).strftime("%a %H:%M") for seconds in found} == {"Thu 00:00"}
+    assert body["last"] == forming - week
+
+
+def test_a_window_wider_than_a_life_begins_with_the_first_trade() -> None:
+    first = LONG_AGO.first_trade("OLDUSD")
+    assert first is not None
+    rows = rows_of(SandboxApi(LONG_AGO, Hands(NOW)), "OLDUSD", 21_600)
+    length = 21_600 * 60
+    assert rows[0][0] == int(first.timestamp()) // length * length
+    assert rows[0][7] > 0
+    assert opens(rows) == list(range(rows[0][0], int(NOW.timestamp()), length))
+    assert len(rows) < 720
+
+
+def test_weeks_are_those_of_the_book_that_is_asked_for() -> None:
+    revised = LONG_AGO.revised(between("2015-01-01", "2015-01-08"))
+    before, after = (rows_of(SandboxApi(told, Hands(NOW)), "OLDUSD", 10_080) for told in (LONG_AGO, revised))
+    (changed,) = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert changed[0][0] == int(at("2015-01-01").timestamp())
+    assert changed[0][7] < changed[1][7]
 
 
 # -------------------------------------------------------------------------------------------------------- quiet slots

@@ -14,7 +14,7 @@ from chandlery.candles.resample import resample
 from chandlery.candles.timerange import TimeRange
 from chandlery.sandbox.exchange import SandboxExchange
 from chandlery.sandbox.market import counts, minute_of, trades_before
-from chandlery.sandbox.tape import TRADE_SCHEMA
+from chandlery.sandbox.tape import TRADE_SCHEMA, day_candles, minute_candles
 from tests.candles.builders import at, between
 
 EXCHANGE = SandboxExchange.small()
@@ -95,12 +95,24 @@ def test_a_split_across_the_blocks_of_the_generator_changes_nothing() -> None:
     )
 
 
-def test_trades_have_consecutive_ids_and_rising_times() -> None:
+def test_trades_have_consecutive_ids_and_times_that_never_fall() -> None:
     trades = EXCHANGE.trades("XBTUSD", DAYS)
     assert trades.schema == pl.Schema(TRADE_SCHEMA)
     assert trades["id"].diff().drop_nulls().unique().to_list() == [1]
-    assert trades["time"].diff().drop_nulls().min() > timedelta(0)  # type: ignore[operator]
+    assert trades["time"].is_sorted()
     assert trades["side"].unique().sort().to_list() == ["b", "s"]
+
+
+def test_about_one_trade_in_eight_has_the_time_of_the_one_before_it_in_its_minute() -> None:
+    trades = EXCHANGE.trades("XBTUSD", DAYS)
+    minute = trades["time"].dt.truncate("1m")
+    later = minute == minute.shift()
+    shared = trades["time"] == trades["time"].shift()
+    assert later.any()
+    assert 0.1 < shared.filter(later).mean() < 0.15  # type: ignore[operator]
+    assert not (shared & ~later).any()
+    # Now and then an order fills three others and more.
+    assert trades.group_by("time").len()["len"].max() > 2  # type: ignore[operator]
 
 
 def test_the_id_of_a_trade_is_the_number_of_trades_before_it() -> None:
@@ -143,6 +155,16 @@ def test_the_same_seed_gives_the_same_history_and_another_seed_another() -> None
     here = EXCHANGE.candles("XBTUSD", Interval.M60, DAYS)
     assert_frame_equal(here, same.candles("XBTUSD", Interval.M60, DAYS), check_exact=True)
     assert not here["close"].equals(other.candles("XBTUSD", Interval.M60, DAYS)["close"])
+
+
+@pytest.mark.parametrize("altname", EXCHANGE.names)
+def test_days_worked_out_at_once_are_those_of_the_minutes(altname: str) -> None:
+    book, days = EXCHANGE.book(altname), between("2024-01-01", "2024-05-01")
+    start, end = minute_of(days.start), minute_of(days.end)
+    by_minutes, at_once = minute_candles(book, start, end).coarser(1440), day_candles(book, start, end)
+    assert len(at_once) > 70
+    assert_frame_equal(at_once.frame(book.market), by_minutes.frame(book.market), check_exact=True)
+    assert at_once.turnover.tolist() == pytest.approx(by_minutes.turnover.tolist(), rel=1e-12)
 
 
 def test_a_history_never_changes_from_one_version_to_the_next() -> None:

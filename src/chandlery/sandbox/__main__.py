@@ -21,7 +21,7 @@ from chandlery.sandbox.clock import frozen, ticking
 from chandlery.sandbox.editions import Container, Edition, Naming, Shape
 from chandlery.sandbox.exchange import SandboxExchange
 from chandlery.sandbox.faults import Fault
-from chandlery.sandbox.ohlc import QuietRows, Quirks
+from chandlery.sandbox.quirks import Edges, QuietRows, Quirks
 from chandlery.sandbox.rest import SandboxApi, Status
 from chandlery.sandbox.server import serve
 
@@ -34,6 +34,7 @@ _EXAMPLES = """examples:
       --defect missing-day:day=2024-03-31,interval=1440 --defect cut-last-row:market=XBTUSD,interval=60
   python -m chandlery.sandbox truth --market XBTUSD --interval 60 --from 2024-01-01 --to 2024-01-02
   python -m chandlery.sandbox serve --now 2024-09-01T00:00:30Z --rate 1
+  python -m chandlery.sandbox serve --ids-since 2024-03-01T00:00:00Z --edges repeat
   python -m chandlery.sandbox serve --faults 0.2 --fault stall=0.05 --quiet-rows mixed --revises-after 30
 """
 _DEFECTS = """a known defect, repeatable: NAME:KEY=VALUE,KEY=VALUE. missing-day:day=2024-03-31, missing-last-slot,
@@ -108,7 +109,10 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
 def _add_trouble(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how hard it makes it")
     how.add_argument(
-        "--rate", default="0", metavar="N", help="requests a second for one market's candles; 0: no limit (0)"
+        "--rate",
+        default="0",
+        metavar="N",
+        help="requests a second for one market's candles and trades; 0: no limit (0)",
     )
     how.add_argument(
         "--quiet-rows",
@@ -121,6 +125,15 @@ def _add_trouble(parser: argparse.ArgumentParser) -> None:
         default="0",
         metavar="SECONDS",
         help="for so long after its end a candle lacks its last trades (0)",
+    )
+    how.add_argument(
+        "--ids-since", metavar="TIME", help="trades before it have no id, such as 2024-03-01T00:00:00Z (all have)"
+    )
+    how.add_argument(
+        "--edges",
+        choices=[str(e) for e in Edges],
+        default="lose",
+        help="trades of one nanosecond that a page had no room for: the next lacks them, or repeats some (lose)",
     )
     how.add_argument("--status", choices=[str(s) for s in Status], default="online", help="of the exchange (online)")
     how.add_argument("--faults", default="0", metavar="SHARE", help="of requests that go wrong, in every way there is")
@@ -231,7 +244,7 @@ def _serve(asked: argparse.Namespace) -> None:
     api = SandboxApi(
         exchange,
         frozen(now) if asked.frozen else ticking(now, time.monotonic),
-        quirks=Quirks(QuietRows(asked.quiet_rows), timedelta(seconds=asking.amount(asked.revises_after))),
+        quirks=_quirks(asked),
         faults=asking.faults(asked.faults, asked.fault, asked.seed),
         rate=asking.amount(asked.rate),
         status=Status(asked.status),
@@ -240,6 +253,15 @@ def _serve(asked: argparse.Namespace) -> None:
     with _held_back(signal.SIGINT, signal.SIGTERM) as endings, serve(api, port) as server:
         print(f"KRAKEN_API={server.url}", flush=True)
         signal.sigwait(endings)
+
+
+def _quirks(asked: argparse.Namespace) -> Quirks:
+    return Quirks(
+        QuietRows(asked.quiet_rows),
+        timedelta(seconds=asking.amount(asked.revises_after)),
+        ids_since=asking.moment(asked.ids_since) if asked.ids_since is not None else None,
+        edges=Edges(asked.edges),
+    )
 
 
 @contextmanager

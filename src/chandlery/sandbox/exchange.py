@@ -80,7 +80,11 @@ class SandboxExchange:
         return tape.candles(self.book(altname), interval, within)
 
     def trades(self, altname: str, within: TimeRange) -> pl.DataFrame:
-        """The trades of `within`: time (ns, UTC), price, volume, side ("b" or "s") and consecutive id (from 0)."""
+        """The trades of `within`: time (ns, UTC), price, volume, side ("b" or "s") and id, in order.
+
+        Ids are consecutive from 0, the market's first trade; the API's are one more, `trades["id"] + 1`. Several trades
+        may share their time; their order is that of their ids.
+        """
         return tape.trades(self.book(altname), within)
 
     def first_trade(self, altname: str) -> datetime | None:

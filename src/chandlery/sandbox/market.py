@@ -34,7 +34,8 @@ _BURSTS = np.array([0.4, 0.7, 1.0, 1.9])
 _SPELLS = (4, 9)  # as powers of two, in minutes
 #: The pace changes only every fourth minute, which divides hours and spells alike.
 _STEP = 4
-_YEAR = 366 * 1440
+_DAY = 1440
+_YEAR = 366 * _DAY
 
 
 class ImpossibleMarket(ChandleryError):
@@ -71,6 +72,11 @@ class SandboxMarket:
     @property
     def tick(self) -> float:
         return 10.0**-self.decimals
+
+    @property
+    def pace(self) -> float:
+        """About so many trades a minute."""
+        return self.share * (1.0 + self.depth)
 
     def listed_within(self, within: TimeRange) -> TimeRange | None:
         """The part of `within` in which it is listed."""
@@ -120,18 +126,27 @@ def counts(book: Book, start: int, end: int) -> Integers:
 
 
 def trades_before(book: Book, minute: int) -> int:
-    """How many trades the market ever had before `minute`: the id of the next one."""
+    """How many trades the market ever had before `minute`: the id of the next one, counted from 0."""
     first = minute_of(book.market.listed)
     if minute <= first:
         return 0
     years, rest = divmod(minute - first, _YEAR)
-    return sum(_year_count(book, year) for year in range(years)) + int(counts(book, minute - rest, minute).sum())
+    day, rest = divmod(rest, _DAY)
+    whole = sum(int(_by_day(book, year)[-1]) for year in range(years)) + int(_by_day(book, years)[day])
+    return whole + int(counts(book, minute - rest, minute).sum())
 
 
 @lru_cache(maxsize=4096)
-def _year_count(book: Book, year: int) -> int:
+def _by_day(book: Book, year: int) -> Integers:
+    """How many trades a year of its life had before each of its days, and in all: 367 numbers.
+
+    Its years and days begin at the minute of its listing.
+    """
     start = minute_of(book.market.listed) + year * _YEAR
-    return int(counts(book, start, start + _YEAR).sum())
+    # In pieces: what fits a processor's cache is counted three times as fast.
+    pieces = (counts(book, low, low + _YEAR // 61) for low in range(start, start + _YEAR, _YEAR // 61))
+    daily = np.concatenate([piece.reshape(-1, _DAY).sum(axis=1) for piece in pieces])
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(daily)])
 
 
 def _undisturbed_counts(book: Book, start: int, end: int) -> Integers:

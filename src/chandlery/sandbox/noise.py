@@ -45,8 +45,13 @@ def words(key: int, counters: Integers) -> Words:
 
 def fractions(bits: Words, *, low: int, count: int) -> Floats:
     """`count` of the bits from bit `low` on (at most 52), as a number in (0, 1)."""
-    part = (bits >> np.uint64(low)) & np.uint64((1 << count) - 1)
-    return (part.astype(np.float64) + 0.5) * 2.0**-count
+    # In place: this is a third of what a trade costs.
+    part = bits >> np.uint64(low)
+    part &= np.uint64((1 << count) - 1)
+    found: Floats = part.astype(np.float64)
+    found += 0.5
+    found *= 2.0**-count
+    return found
 
 
 def uniform(key: int, counters: Integers) -> Floats:

@@ -9,15 +9,27 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
 
 from chandlery.candles.interval import EPOCH
-from chandlery.sandbox.market import LOTS, Book, SandboxMarket, minute_of
+from chandlery.sandbox.market import Book, SandboxMarket, minute_of
 from chandlery.sandbox.noise import key_of, uniform
-from chandlery.sandbox.tape import BLOCK, TickCandles, blocks, last_price, minute_candles, opening_candle
+from chandlery.sandbox.quirks import QuietRows, Quirks
+from chandlery.sandbox.tape import (
+    BLOCK,
+    TickCandles,
+    blocks,
+    day_candles,
+    last_price,
+    minute_candles,
+    opening_candle,
+    price_text,
+    volume_text,
+)
+
+__all__ = ["WIDTHS", "WINDOW", "OhlcWindow", "QuietRows", "Quirks", "ohlc_window"]
 
 #: In minutes: no 720. A week opens on a Thursday, for the epoch was one. (Kraken REST reference, OHLC; design 2.5)
 WIDTHS = (1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600)
@@ -27,22 +39,6 @@ WINDOW = 720
 #: The share of its trades that the newest closed candle lacks until it is revised.
 _LATE = 0.1
 _DAY = 1440
-
-
-class QuietRows(StrEnum):
-    """How a slot without a trade shows: as a flat row that counts 0 trades, not at all, or now this and now that."""
-
-    FLAT = "flat"
-    ABSENT = "absent"
-    MIXED = "mixed"
-
-
-@dataclass(frozen=True, slots=True)
-class Quirks:
-    """For so long after its slot has ended, the newest closed candle lacks its last trades (`revises_after`)."""
-
-    quiet_rows: QuietRows = QuietRows.FLAT
-    revises_after: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +109,8 @@ def _candles(book: Book, width: int, start: int, end: int) -> TickCandles:
 @lru_cache(maxsize=16_384)
 def _days(book: Book, block: int) -> TickCandles:
     """The daily candles of sixty days."""
-    pieces = [minute_candles(book, low, high) for low, high in blocks(book, block * BLOCK, (block + 1) * BLOCK)]
-    return TickCandles.joined(pieces).coarser(_DAY)
+    pieces = [day_candles(book, low, high) for low, high in blocks(book, block * BLOCK, (block + 1) * BLOCK)]
+    return TickCandles.joined(pieces)
 
 
 def _rows(
@@ -131,7 +127,7 @@ def _rows(
             close = closes[opens_at]
             yield opens_at, traded[opens_at]
         elif is_shown and close is not None:
-            price = _price(close, book.market.decimals)
+            price = price_text(close, book.market.decimals)
             yield opens_at, f'[{opens_at * 60},"{price}","{price}","{price}","{price}","0.0","0.00000000",0]'
 
 
@@ -146,15 +142,8 @@ def _traded(candles: TickCandles, market: SandboxMarket) -> Iterator[tuple[int, 
     # The mean of prices lies between the lowest and the highest; these are whole ticks, so it does rounded as well.
     vwap = np.rint(candles.turnover / candles.lots).astype(np.int64)
     prices = (candles.open, candles.high, candles.low, candles.close, vwap)
-    texts = ([_price(ticks, market.decimals) for ticks in column.tolist()] for column in prices)
+    texts = ([price_text(ticks, market.decimals) for ticks in column.tolist()] for column in prices)
     facts = zip(candles.opens_at.tolist(), *texts, candles.lots.tolist(), candles.trades.tolist(), strict=True)
     for opens_at, opened, high, low, close, mean, lots, trades in facts:
-        volume = f"{lots // LOTS}.{lots % LOTS:08d}"
+        volume = volume_text(lots)
         yield opens_at, f'[{opens_at * 60},"{opened}","{high}","{low}","{close}","{mean}","{volume}",{trades}]'
-
-
-def _price(ticks: int, decimals: int) -> str:
-    if decimals == 0:
-        return str(ticks)
-    whole, rest = divmod(ticks, 10**decimals)
-    return f"{whole}.{rest:0{decimals}d}"

@@ -61,6 +61,12 @@ def ohlc_result(key: str, rows: tuple[str, ...], last: int) -> Reply:
     return Reply(text.encode())
 
 
+def trades_result(key: str, rows: tuple[str, ...], last: int) -> Reply:
+    """Rows are JSON already; `last` is a text, for as a number most readers would round it. (design 2.6)"""
+    text = f'{{"error":[],"result":{{{json.dumps(key)}:[{",".join(rows)}],"last":"{last}"}}}}'
+    return Reply(text.encode())
+
+
 def parsed(reply: Reply) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(reply.body)
     return body

@@ -20,8 +20,10 @@ from chandlery.sandbox.faults import Faults, spoiled
 from chandlery.sandbox.limits import RateLimit
 from chandlery.sandbox.listing import asset_pair, by_every_name, key_of_market
 from chandlery.sandbox.market import SandboxMarket
-from chandlery.sandbox.ohlc import WIDTHS, Quirks, ohlc_window
-from chandlery.sandbox.replies import HungUp, Reply, error, ohlc_result, result
+from chandlery.sandbox.ohlc import WIDTHS, ohlc_window
+from chandlery.sandbox.quirks import Quirks
+from chandlery.sandbox.replies import HungUp, Reply, error, ohlc_result, result, trades_result
+from chandlery.sandbox.trade_pages import PAGE, since_of, trades_page
 
 Query = Mapping[str, str]
 
@@ -32,10 +34,11 @@ _UNKNOWN_PAIR = "EQuery:Unknown asset pair"
 _TOO_MANY = "EGeneral:Too many requests"
 _UNAVAILABLE = "EService:Unavailable"
 _REMEMBERED = 100_000
+_DIGITS = 19
 
 
 class Status(StrEnum):
-    """Of the whole exchange (Kraken REST reference, SystemStatus). Under MAINTENANCE the sandbox serves no candle."""
+    """Of the whole exchange (Kraken REST reference, SystemStatus). Under MAINTENANCE no candle or trade is served."""
 
     ONLINE = "online"
     MAINTENANCE = "maintenance"
@@ -59,7 +62,7 @@ class Asked:
 class SandboxApi:
     """Answers for `exchange` as it is at `clock()`, which tells the time in UTC.
 
-    `rate` is the number of requests a second for each market's candles, and for everything else together (0: no limit);
+    `rate` is the number of requests a second for each market's candles and trades, and for all else together (0: any);
     `monotonic` tells seconds and measures it. `status`, `faults` and `delist` are switches: they may be used while
     requests come in, from any thread.
     """
@@ -91,6 +94,7 @@ class SandboxApi:
                 "OHLC": self._ohlc,
                 "SystemStatus": self._system_status,
                 "Time": self._time,
+                "Trades": self._trades,
             }
         )
 
@@ -166,16 +170,16 @@ class SandboxApi:
         return method(query, now)
 
     def _budget(self, path: str, query: Query, now: datetime) -> str:
-        """Each market's candles have their own; everything else shares one. (design 2.8)"""
-        market = self._listed(query.get("pair", ""), now) if path.endswith("/OHLC") else None
+        """Each market's candles and trades have one of their own; everything else shares one. (design 2.8)"""
+        market = self._listed(query.get("pair", ""), now) if path.endswith(("/OHLC", "/Trades")) else None
         return market.altname if market else ""
 
     def _listed(self, name: str, now: datetime) -> SandboxMarket | None:
         """The market of that name, of whatever kind the name is; None unless it trades now."""
         market = self._named.get(name)
-        return market if market and self._trades(market, now) else None
+        return market if market and self._is_open(market, now) else None
 
-    def _trades(self, market: SandboxMarket, now: datetime) -> bool:
+    def _is_open(self, market: SandboxMarket, now: datetime) -> bool:
         is_alive = market.listed <= now and (market.delisted is None or now < market.delisted)
         return is_alive and market.altname not in self._delisted
 
@@ -183,7 +187,7 @@ class SandboxApi:
         if "pair" in query:
             wanted = [self._listed(name, now) for name in query["pair"].split(",")]
         else:
-            wanted = [market for market in self.exchange.cast if self._trades(market, now)]
+            wanted = [market for market in self.exchange.cast if self._is_open(market, now)]
         found = {key_of_market(market): asset_pair(market) for market in wanted if market}
         return result(found) if all(wanted) else error(_UNKNOWN_PAIR)
 
@@ -197,7 +201,7 @@ class SandboxApi:
         if self.status is Status.MAINTENANCE:
             return error(_UNAVAILABLE)
         width, since = query.get("interval", "1"), query.get("since", "0")
-        if "pair" not in query or width not in _WIDTHS or not (since.isascii() and since.isdecimal()):
+        if "pair" not in query or width not in _WIDTHS or not _is_whole(since):
             return error(_INVALID)
         market = self._listed(query["pair"], now)
         if market is None:
@@ -207,8 +211,28 @@ class SandboxApi:
         window = ohlc_window(book, int(width), now, self.quirks).later_than(int(since))
         return ohlc_result(key_of_market(market), window.rows, window.last)
 
+    def _trades(self, query: Query, now: datetime) -> Reply:
+        if self.status is Status.MAINTENANCE:
+            return error(_UNAVAILABLE)
+        since, count = query.get("since"), query.get("count", str(PAGE))
+        if "pair" not in query or not (_is_whole(count) and 1 <= int(count) <= PAGE):
+            return error(_INVALID)
+        if since is not None and not _is_whole(since):
+            return error(_INVALID)
+        market = self._listed(query["pair"], now)
+        if market is None:
+            return error(_UNKNOWN_PAIR)
+        after = since_of(int(since)) if since is not None else None
+        page = trades_page(self.exchange.book(market.altname), after, int(count), now, self.quirks)
+        return trades_result(key_of_market(market), page.rows, page.last)
+
 
 _WIDTHS = frozenset(str(width) for width in WIDTHS)
+
+
+def _is_whole(text: str) -> bool:
+    """A whole number from 0 on, of no more digits than nanoseconds have."""
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
 
 
 def _cut(body: bytes) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -38,8 +39,11 @@ TRADE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 #: What is worked out at a time: whole days, so that no slot of any interval is cut, and few enough to stay in memory.
 BLOCK = 60 * 1440
 
+#: Of so many trades the columns fit a processor's cache, and a trade takes half the time.
+_QUICK = 34_000
 #: 2100-01-01: nobody asks for later.
 _LATEST = 68_371_200
+_LARGER = 24 << 20
 _MINUTE_NS = 60 * 10**9
 _SPREAD = 0.0002
 _JITTER = 0.0004
@@ -122,20 +126,46 @@ def in_coins(lots: Integers) -> Floats:
     return lots / float(LOTS)
 
 
+def price_text(ticks: int, decimals: int) -> str:
+    """A price with so many decimals."""
+    if decimals == 0:
+        return str(ticks)
+    whole, rest = divmod(ticks, 10**decimals)
+    return f"{whole}.{rest:0{decimals}d}"
+
+
+def volume_text(lots: int) -> str:
+    """A volume, with eight decimals."""
+    return f"{lots // LOTS}.{lots % LOTS:08d}"
+
+
 def minute_candles(book: Book, start: int, end: int) -> TickCandles:
     """The candles of the minutes [start, end)."""
-    found = _trades(book, start, end)
-    begins = found.starts
-    if len(begins) == 0:
+    return _slot_candles(tick_trades(book, start, end), 1)
+
+
+def day_candles(book: Book, start: int, end: int) -> TickCandles:
+    """The daily candles of the minutes [start, end), whole days: quicker than by way of those of minutes."""
+    step = max(round(_QUICK / book.market.pace) // 1440, 1) * 1440
+    pieces = ((low, min(low + step, end)) for low in range(start, end, step))
+    return TickCandles.joined([_slot_candles(tick_trades(book, low, high), 1440) for low, high in pieces])
+
+
+def _slot_candles(found: "TickTrades", width: int) -> TickCandles:
+    slots = found.minutes // width
+    firsts = np.flatnonzero(np.diff(slots, prepend=-1))
+    if len(firsts) == 0:
         return TickCandles.none()
+    begins = found.starts[firsts]
+    ends = np.append(begins[1:], len(found.ticks))
     return TickCandles(
-        found.minutes,
+        slots[firsts] * width,
         found.ticks[begins],
         np.maximum.reduceat(found.ticks, begins),
         np.minimum.reduceat(found.ticks, begins),
-        found.ticks[begins + found.counts - 1],
+        found.ticks[ends - 1],
         np.add.reduceat(found.lots, begins),
-        found.counts,
+        ends - begins,
         np.add.reduceat(found.turnover, begins),
     )
 
@@ -147,10 +177,10 @@ def opening_candle(
 
     Only trades `before` a moment count, and of these the last are left out: a share of them, at least one if any.
     """
-    found = _trades(book, start, end)
+    found = tick_trades(book, start, end)
     number = len(found.ticks)
     if before is not None:
-        number = int(np.searchsorted(found.times, _nanoseconds(before - EPOCH), side="left"))
+        number = int(np.searchsorted(found.times, nanoseconds(before - EPOCH), side="left"))
     number -= math.ceil(number * without)
     if number == 0:
         return TickCandles.none()
@@ -195,7 +225,7 @@ def candles(book: Book, interval: Interval, within: TimeRange) -> pl.DataFrame:
 def trades(book: Book, within: TimeRange) -> pl.DataFrame:
     """The trades of [start, end): TRADE_SCHEMA, in order. `id` counts the trades of this market before it."""
     # A trade happens at a nanosecond; a range ends at a microsecond.
-    low, high = _nanoseconds(within.start - EPOCH), _nanoseconds(within.end - EPOCH)
+    low, high = nanoseconds(within.start - EPOCH), nanoseconds(within.end - EPOCH)
     frames = [
         _trade_frame(book, start, end).filter(pl.col("time").to_physical().is_between(low, high, closed="left"))
         for start, end in blocks(book, minute_of(within.start), first_minute_from(within.end))
@@ -235,8 +265,8 @@ def blocks(book: Book, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Trades:
-    """Trades as columns; those of `minutes[i]` begin at `starts[i]` and are `counts[i]`."""
+class TickTrades:
+    """Trades as columns, in whole ticks and lots; those of `minutes[i]` begin at `starts[i]` and are `counts[i]`."""
 
     minutes: Integers
     counts: Integers
@@ -248,8 +278,19 @@ class _Trades:
 
     @property
     def times(self) -> Integers:
-        """In nanoseconds since the epoch."""
-        return np.repeat(self.minutes * _MINUTE_NS, self.counts) + (self.shares * _MINUTE_NS).astype(np.int64)
+        """In nanoseconds since the epoch. Rising, but for one trade in eight: an order that fills several others."""
+        own = np.repeat(self.minutes * _MINUTE_NS, self.counts) + (self.shares * _MINUTE_NS).astype(np.int64)
+        leads = (self.bits >> np.uint64(3)) & np.uint64(7) != 0
+        leads[self.starts] = True
+        return own[np.maximum.accumulate(np.where(leads, np.arange(len(own)), 0))]
+
+    @property
+    def is_buy(self) -> "np.typing.NDArray[np.bool_]":
+        return _is_buy(self.bits)
+
+    @property
+    def is_market_order(self) -> "np.typing.NDArray[np.bool_]":
+        return ((self.bits >> np.uint64(6)) & np.uint64(1)).astype(np.bool_)
 
     @property
     def turnover(self) -> Floats:
@@ -257,29 +298,52 @@ class _Trades:
         return traded
 
 
-def _trades(book: Book, start: int, end: int) -> _Trades:
+def tick_trades(book: Book, start: int, end: int) -> TickTrades:
+    """The trades of the minutes [start, end), in order."""
+    _keep_freed_memory()
     every = counts(book, start, end)
     at = np.flatnonzero(every)
     number = every[at]
     starts = np.cumsum(number) - number
-    position = np.arange(int(number.sum()), dtype=np.int64) - np.repeat(starts, number)
-    counters = np.repeat((start + at) * MOST_TRADES, number) + position
+    # In place, and one repeat for all columns: a year of a busy market is millions of trades.
+    minute = np.repeat(np.arange(len(at)), number)
+    position = np.arange(len(minute), dtype=np.int64)
+    position -= starts[minute]
+    counters = ((start + at) * MOST_TRADES)[minute]
+    counters += position
     bits = words(book.keys["trade"], counters)
     # The k-th of n trades falls into the k-th n-th of the minute: in order without sorting.
-    shares = (position + fractions(bits, low=40, count=24)) / np.repeat(number, number)
+    shares = fractions(bits, low=40, count=24)
+    shares += position
+    shares /= number[minute]
     heights = growth(walk(book.keys["path"], start, end + 1) * book.market.volatility)
-    opens, moves = heights[at], heights[at + 1] - heights[at]
-    path = np.repeat(opens, number) + np.repeat(moves, number) * shares
+    path = (heights[at + 1] - heights[at])[minute]
+    path *= shares
+    path += heights[at][minute]
     ticks = _ticks(book.market, path, bits)
-    return _Trades(start + at, number, starts, shares, ticks, _lots(book, counters, bits), bits)
+    return TickTrades(start + at, number, starts, shares, ticks, _lots(book, counters, bits), bits)
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Twice as fast: the C library gives what is freed back to the system, to get it anew page by page, until it sees
+    a larger piece freed. (mallopt(3), M_MMAP_THRESHOLD, "dynamic") Nothing is ever written to this one.
+    """
+    np.empty(_LARGER, dtype=np.uint8)
 
 
 def _ticks(market: SandboxMarket, path: Floats, bits: Words) -> Integers:
     """Buys above the path and sells below, a little off at random, on the tick, and never at zero."""
-    jitter = (fractions(bits, low=24, count=16) - 0.5) * (2.0 * _JITTER)
-    side = _is_buy(bits) * (2.0 * _SPREAD) - _SPREAD
-    level = market.price * 10.0**market.decimals
-    return np.maximum(np.rint(path * level * (1.0 + jitter + side)), 1.0).astype(np.int64)
+    factor = fractions(bits, low=24, count=16)
+    factor -= 0.5
+    factor *= 2.0 * _JITTER
+    factor += 1.0
+    factor += _is_buy(bits) * (2.0 * _SPREAD) - _SPREAD
+    prices = path * (market.price * 10.0**market.decimals)
+    prices *= factor
+    np.rint(prices, out=prices)
+    np.maximum(prices, 1.0, out=prices)
+    return prices.astype(np.int64)
 
 
 def _lots(book: Book, counters: Integers, bits: Words) -> Integers:
@@ -298,7 +362,7 @@ def _is_buy(bits: Words) -> "np.typing.NDArray[np.bool_]":
 
 
 def _trade_frame(book: Book, start: int, end: int) -> pl.DataFrame:
-    found = _trades(book, start, end)
+    found = tick_trades(book, start, end)
     times = found.times
     first = trades_before(book, start)
     return pl.DataFrame(
@@ -306,7 +370,7 @@ def _trade_frame(book: Book, start: int, end: int) -> pl.DataFrame:
             "time": pl.Series(times).cast(TRADE_SCHEMA["time"]),
             "price": in_quote(found.ticks, book.market),
             "volume": in_coins(found.lots),
-            "side": np.where(_is_buy(found.bits), "b", "s"),
+            "side": np.where(found.is_buy, "b", "s"),
             "id": np.arange(first, first + len(times), dtype=np.int64),
         },
         schema=TRADE_SCHEMA,
@@ -319,5 +383,6 @@ def _trade_time(book: Book, minute: int, position: int) -> datetime:
     return EPOCH + timedelta(microseconds=nanoseconds // 1000)
 
 
-def _nanoseconds(length: timedelta) -> int:
+def nanoseconds(length: timedelta) -> int:
+    """Exactly: a length of time is whole microseconds."""
     return length // timedelta(microseconds=1) * 1000
