@@ -9,7 +9,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +27,8 @@ from chandlery.exchanges.kraken.api.ohlc import OhlcAnswer, parse_ohlc
 from chandlery.exchanges.kraken.api.retrying import Attempts, Failure, OnWait
 from chandlery.exchanges.kraken.api.settings import ApiSettings
 from chandlery.exchanges.kraken.api.status import SystemStatus, parse_server_time, parse_status
+from chandlery.exchanges.kraken.api.trades import TradesPage, parse_trades
+from chandlery.exchanges.kraken.api.weekly import DAY, WEEK, CountedWindow, parse_counted
 from chandlery.exchanges.kraken.names import MalformedAssetPairs, parse_asset_pairs
 from chandlery.exchanges.kraken.window import OHLC_INTERVALS
 
@@ -99,6 +101,31 @@ class KrakenApi:
             raise Refused(what=what, reason="the endpoint has no such width")
         params = {"pair": altname, "interval": str(int(interval))}
         return await self._ask("OHLC", what, lambda result: parse_ohlc(result, interval), params, purse=altname)
+
+    async def trades(self, altname: str, since: str, count: int | None = None) -> TradesPage:
+        """The trades after `since`, oldest first: 1000 or `count` at most, one request (design 2.6).
+
+        `since` is "0" for the market's first trade, or a time in nanoseconds since the epoch: the `last` of the page
+        before. It goes out as it is. Raises UnknownPair for a market that is gone.
+        """
+        params = {"pair": altname, "since": since}
+        if count is not None:
+            params["count"] = str(count)
+        return await self._ask("Trades", f"Trades of {altname}", parse_trades, params, purse=altname)
+
+    async def weekly(self, altname: str) -> CountedWindow:
+        """The exchange's count of trades and volume, week by week: one request (design 2.5). Raises UnknownPair."""
+        return await self._counted(altname, WEEK)
+
+    async def daily(self, altname: str) -> CountedWindow:
+        """The exchange's count of trades and volume of the newest 720 days: one request. Raises UnknownPair."""
+        return await self._counted(altname, DAY)
+
+    async def _counted(self, altname: str, width: timedelta) -> CountedWindow:
+        minutes = str(width // timedelta(minutes=1))
+        what = f"OHLC of {altname} at {minutes} minutes"
+        params = {"pair": altname, "interval": minutes}
+        return await self._ask("OHLC", what, lambda result: parse_counted(result, width), params, purse=altname)
 
     async def asset_pairs(self) -> list[Listing]:
         """Every market there is."""

@@ -20,7 +20,7 @@ PROVISIONAL = Evidence(Source.API, provisional=True)
 ARITY = 8
 _NUMBERS = {"open": 1, "high": 2, "low": 3, "close": 4, "volume": 6}
 #: 2100-01-01: seconds beyond it are milliseconds or worse.
-_LATEST = 4_102_444_800
+LATEST = 4_102_444_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,16 @@ def parse_ohlc(result: object, interval: Interval) -> OhlcAnswer:
     The rows' key is whatever is not "last": it differs from the name asked for (design 2.5). Prices and volumes may be
     strings or numbers.
     """
-    rows, last = _taken_apart(result)
+    rows, stated = taken_apart(result)
+    last = last_committed(stated)
     if not rows:
         return OhlcAnswer(empty_candles(), last)
-    for number, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != ARITY:
-            raise UnsoundAnswer(problem=f"row {number} is {_shown(row)}; expected {ARITY} values")
-    columns = list(zip(*rows, strict=True))
+    columns = columns_of(rows)
     frame = pl.DataFrame(
         {
-            "timestamp": (_whole_numbers("time", columns[0], _LATEST) * 1_000_000).cast(TIMESTAMP),
-            **{name: _numbers(name, columns[place]) for name, place in _NUMBERS.items()},
-            "trades": _whole_numbers("count", columns[7], 2**53),
+            "timestamp": (whole_numbers("time", columns[0], LATEST) * 1_000_000).cast(TIMESTAMP),
+            **{name: numbers(name, columns[place]) for name, place in _NUMBERS.items()},
+            "trades": whole_numbers("count", columns[7], 2**53),
         }
     )
     _check(frame, interval)
@@ -98,38 +96,49 @@ def commit(answer: OhlcAnswer, interval: Interval, asked_at: datetime) -> Commit
     )
 
 
-def _taken_apart(result: object) -> tuple[list[object], datetime | None]:
-    """(rows, last)"""
+def taken_apart(result: object) -> tuple[list[object], object]:
+    """(rows, last as it came) of the result of a question about one market. Raises UnsoundAnswer.
+
+    The rows' key is whatever is not "last".
+    """
     if not isinstance(result, dict):
-        raise UnsoundAnswer(problem=f"the result is {_shown(result)}; expected rows and last")
+        raise UnsoundAnswer(problem=f"the result is {shown(result)}; expected rows and last")
     keys = [key for key in result if key != "last"]
     if len(keys) != 1:
-        raise UnsoundAnswer(problem=f"the result has the keys {_shown(list(result))}; expected one market and last")
+        raise UnsoundAnswer(problem=f"the result has the keys {shown(list(result))}; expected one market and last")
     rows = result[keys[0]]
     if not isinstance(rows, list):
-        raise UnsoundAnswer(problem=f"{_shown(keys[0])} is {_shown(rows)}; expected a list of rows")
-    return rows, _last(result.get("last"))
+        raise UnsoundAnswer(problem=f"{shown(keys[0])} is {shown(rows)}; expected a list of rows")
+    return rows, result.get("last")
 
 
-def _last(value: object) -> datetime | None:
+def columns_of(rows: Sequence[object]) -> list[tuple[object, ...]]:
+    """The columns of the rows of an OHLC answer, at least one. Raises UnsoundAnswer for one of the wrong length."""
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != ARITY:
+            raise UnsoundAnswer(problem=f"row {number} is {shown(row)}; expected {ARITY} values")
+    return list(zip(*rows, strict=True))
+
+
+def last_committed(value: object) -> datetime | None:
     """A number or digits; anything else is no word at all, and takes nothing from the rows."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LATEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LATEST:
         return None
     return datetime.fromtimestamp(int(value), UTC)
 
 
-def _whole_numbers(column: str, values: Sequence[object], limit: int) -> pl.Series:
+def whole_numbers(column: str, values: Sequence[object], limit: int) -> pl.Series:
     """Raises UnsoundAnswer for what is no whole number from 0 to below `limit`."""
     if set(map(type, values)) != {int} or min(values) < 0 or max(values) >= limit:  # type: ignore[type-var, operator]
         for number, value in enumerate(values):
             if type(value) is not int or not 0 <= value < limit:
-                raise _unsound(number, column, value, "a whole number")
+                raise unsound(number, column, value, "a whole number")
     return pl.Series(values, dtype=pl.Int64)
 
 
-def _numbers(column: str, values: Sequence[object]) -> pl.Series:
+def numbers(column: str, values: Sequence[object]) -> pl.Series:
     """Raises UnsoundAnswer for what is neither a finite number nor the text of one."""
     kinds = set(map(type, values))
     if kinds == {str} and all(map(str.isascii, values)):  # type: ignore[arg-type]
@@ -139,7 +148,7 @@ def _numbers(column: str, values: Sequence[object]) -> pl.Series:
     sound = numbers.is_finite()
     if not sound.all(ignore_nulls=False):
         number = sound.fill_null(False).index_of(False)
-        raise _unsound(number or 0, column, values[number or 0], "a finite number")
+        raise unsound(number or 0, column, values[number or 0], "a finite number")
     return numbers
 
 
@@ -162,11 +171,11 @@ def _check(frame: pl.DataFrame, interval: Interval) -> None:
         frame.with_columns(pl.when(quiet).then(1.0).otherwise(pl.col(price)).alias(price) for price in PRICES), interval
     )
     if bad is not None:
-        raise _unsound(bad.row, bad.column, bad.value, bad.expected)
+        raise unsound(bad.row, bad.column, bad.value, bad.expected)
     contradiction = frame.select((quiet & (pl.col("volume") != 0)).arg_true()).to_series()
     if len(contradiction):
         row = contradiction[0]
-        raise _unsound(row, "volume", frame["volume"][row], "no volume where nothing was traded")
+        raise unsound(row, "volume", frame["volume"][row], "no volume where nothing was traded")
 
 
 def _opens_of_ends(rows: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
@@ -176,10 +185,10 @@ def _opens_of_ends(rows: pl.DataFrame) -> tuple[datetime | None, datetime | None
     return first, last
 
 
-def _unsound(row: int, column: str, value: object, expected: str) -> UnsoundAnswer:
-    return UnsoundAnswer(problem=f"row {row}: {column} is {_shown(value)}; expected {expected}")
+def unsound(row: int, column: str, value: object, expected: str) -> UnsoundAnswer:
+    return UnsoundAnswer(problem=f"row {row}: {column} is {shown(value)}; expected {expected}")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
