@@ -8,15 +8,21 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from chandlery.candles.interval import EPOCH
+from chandlery.candles.ledger import WEEK
 from chandlery.models import (
     ArchiveRelease,
     Asset,
+    AuditedWeeks,
     DataCoverageRange,
     FileIngestionRecord,
+    FindingState,
     GapRecord,
     GapStatus,
     IngestionJob,
+    Ledger,
     Market,
+    QualityFinding,
     StoreBinding,
     TradedDays,
 )
@@ -112,6 +118,44 @@ class TradedDaysAdmin(Evidence):
     search_fields = ("market__altname",)
 
 
+@admin.register(Ledger)
+class LedgerAdmin(Evidence):
+    list_display = ("market", "span", "weeks", "trades", "reaches_first", "asked_at")
+    fields = ("market", "span", "weeks", "trades", "reaches_first", "asked_at")
+    list_select_related = ("market",)
+    search_fields = ("market__altname",)
+
+    @admin.display(description="first to last week (UTC)")
+    def span(self, row: Ledger) -> str:
+        return _weeks(row)
+
+
+@admin.register(AuditedWeeks)
+class AuditedWeeksAdmin(Evidence):
+    list_display = (
+        "market",
+        "interval_minutes",
+        "span",
+        "counted_weeks",
+        "confirmed_weeks",
+        "short_weeks",
+    )
+    fields = list_display
+    list_filter = ("interval_minutes",)
+    list_select_related = ("market",)
+    search_fields = ("market__altname",)
+
+    @admin.display(description="first to last week (UTC)")
+    def span(self, row: AuditedWeeks) -> str:
+        return _weeks(row)
+
+
+def _weeks(row: Ledger | AuditedWeeks) -> str:
+    if row.first_week >= row.end_week:
+        return "none"
+    return f"{EPOCH + row.first_week * WEEK:%F} to {EPOCH + row.end_week * WEEK:%F}"
+
+
 @admin.register(StoreBinding)
 class StoreBindingAdmin(Evidence):
     list_display = ("url", "store_id", "bound_at")
@@ -146,3 +190,25 @@ class GapRecordAdmin(Evidence):
     def accept(self, request: HttpRequest, queryset: QuerySet[GapRecord]) -> None:
         accepted = queryset.exclude(status=GapStatus.FILLED).update(status=GapStatus.ACCEPTED)
         self.message_user(request, f"{accepted} gaps accepted.")
+
+
+@admin.register(QualityFinding)
+class QualityFindingAdmin(Evidence):
+    list_display = ("market", "interval_minutes", "start", "end", "kind", "severity", "state", "found_at")
+    list_filter = ("state", "kind", "severity", "interval_minutes")
+    list_select_related = ("market",)
+    search_fields = ("market__altname",)
+    date_hierarchy = "start"
+    actions = ("accept",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Actions need it, and `why`; every other field stays read-only.
+        return bool(request.user.is_staff) and ModelAdmin.has_change_permission(self, request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [field.name for field in QualityFinding._meta.fields if field.name != "why"]
+
+    @admin.action(description="Accept the chosen findings: they contradict nothing any more")
+    def accept(self, request: HttpRequest, queryset: QuerySet[QualityFinding]) -> None:
+        accepted = queryset.filter(state=FindingState.OPEN).update(state=FindingState.ACCEPTED)
+        self.message_user(request, f"{accepted} findings accepted. Say why in each of them.")

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from chandlery.candles.evidence import Coverage, unanswered
+from chandlery.candles.evidence import Coverage, Source, unanswered
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
 
@@ -162,10 +162,14 @@ def look_for_open(known: Knowledge, within: TimeRange) -> OpenSlots:
 
 
 def quiet_ranges(known: Knowledge) -> dict[Verdict, RangeSet]:
-    """Where a slot without a candle is quiet, by the best evidence; disjoint, best first."""
+    """Where a slot without a candle is quiet, by the best evidence; disjoint, best first.
+
+    Confirmed is what an archive claims: the exchange's API and its ledger are one witness.
+    """
     proven = RangeSet.union(ranges for kind, ranges in known.coverage.items() if kind.proven)
     claimed = RangeSet.union(ranges for kind, ranges in known.coverage.items() if not kind.proven)
-    confirmed = (known.confirmed & claimed) - proven
+    archived = (ranges for kind, ranges in known.coverage.items() if kind.source is Source.CSV and not kind.provisional)
+    confirmed = (known.confirmed & RangeSet.union(archived)) - proven if known.confirmed else RangeSet()
     return {
         Verdict.QUIET_PROVEN: proven,
         Verdict.QUIET_CONFIRMED: confirmed,

@@ -47,6 +47,7 @@ class IngestionJob(models.Model):
     )
     series_failed = models.PositiveIntegerField(default=0, help_text="Series that the API gave no answer for.")
     requests_made = models.PositiveIntegerField(default=0, help_text="Requests to the exchange, with repetitions.")
+    trades_walked = models.PositiveBigIntegerField(default=0, help_text="Trades from which minutes were rebuilt.")
     csv_source_dir = models.TextField(blank=True, help_text="The sources, joined by the path separator.")
     sources = models.JSONField(
         null=True, blank=True, help_text="The sources named by --source; none: ARCHIVE_DIR, looked at anew each time."
@@ -55,6 +56,9 @@ class IngestionJob(models.Model):
     auto_gap_fill = models.BooleanField(default=True)
     complete = models.BooleanField(default=False, help_text="--complete was asked.")
     incremental = models.BooleanField(default=False, help_text="--incremental was asked.")
+    trade_budget = models.PositiveBigIntegerField(
+        null=True, blank=True, default=0, help_text="Requests that one run may spend on trades; none: any number."
+    )
     stop_on_error = models.BooleanField(default=False, help_text="--stop-on-error was asked.")
     error_message = models.TextField(blank=True)
     failures = models.JSONField(default=list, help_text="Files, series and the API as a whole: [what, why] each.")

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, time, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from chandlery.candles.evidence import Coverage, Source
+from chandlery.candles.evidence import Coverage, Source, answered
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.start import earliest_slot
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge
 from chandlery.exchanges.kraken.window import ohlc_window
-from chandlery.models import DataCoverageRange, Market, TradedDays
+from chandlery.models import AuditedWeeks, DataCoverageRange, Market, QualityFinding, TradedDays
 from chandlery.stores.base import CandleStore, DayCounts
 
 DAY = timedelta(days=1)
@@ -107,6 +107,11 @@ def _without_unconfirmed(coverage: Coverage, interval: Interval, now: datetime) 
     return {kind: ranges for kind, ranges in held.items() if ranges}
 
 
+def proven_by_trades(coverage: Coverage) -> RangeSet:
+    """Where trades with contiguous ids have answered: whatever contradicts that, it is not for want of a candle."""
+    return answered({k: r for k, r in coverage.items() if k.source is Source.TRADES and k.proven and not k.provisional})
+
+
 def know(markets: Iterable[Market], store: CandleStore, now: datetime) -> dict[str, MarketFacts]:
     """Everything state knows of every interval of `markets` at `now`, by altname. The number of queries does not grow
     with them.
@@ -118,15 +123,19 @@ def know(markets: Iterable[Market], store: CandleStore, now: datetime) -> dict[s
     }
     keys = [(pk, int(interval)) for pk in by_pk for interval in Interval]
     coverage = DataCoverageRange.objects.of_series(keys)
+    confirmed = AuditedWeeks.objects.confirmed(by_pk)
+    contradicted = QualityFinding.objects.contradicted(by_pk)
     facts: dict[str, MarketFacts] = {}
     for market in listed:
         known: dict[Interval, Knowledge] = {}
         firsts: dict[Interval, datetime] = {}
         for interval in Interval:
-            row = days.get((market.pk, int(interval)))
+            key = (market.pk, int(interval))
+            row = days.get(key)
             slots = StoredSlots.of(series_of(market, interval), store, row)
-            held = _without_unconfirmed(coverage[market.pk, int(interval)], interval, now)
-            known[interval] = Knowledge(interval, market.life, held, slots)
+            held = _without_unconfirmed(coverage[key], interval, now)
+            suspected = contradicted[key] - proven_by_trades(held) if key in contradicted else RangeSet()
+            known[interval] = Knowledge(interval, market.life, held, slots, confirmed.get(key, RangeSet()), suspected)
             if row is not None:
                 firsts[interval] = row.first_slot
         facts[market.altname] = MarketFacts(market, known, market.first_trade or earliest_slot(firsts))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from chandlery.candles.evidence import Evidence, extended
+from chandlery.candles.evidence import Evidence, answered, extended
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -17,6 +17,7 @@ from chandlery.exchanges.kraken.archive import ArchiveSource
 from chandlery.exchanges.kraken.archive_claims import claim_of
 from chandlery.models import (
     ArchiveRelease,
+    AuditedWeeks,
     DataCoverageRange,
     FileIngestionRecord,
     FileStatus,
@@ -67,7 +68,7 @@ def record_file(
             if result.written is not None:
                 # Even where every row was there already: a run that was killed may have put them there.
                 read = TimeRange(row.date_range_start, row.date_range_end)
-                _outdate_derived(market, task.series.interval, read, store, now)
+                outdate_derived(market, task.series.interval, read, store, now)
             answers = claim_of(task.period, task.series.interval, row.date_range_start, last).answers
             record_answers(
                 market, task.series.interval, answers, result.written, store, now, row.date_range_start, last
@@ -118,11 +119,17 @@ def record_answers(
     now: datetime,
     first: datetime | None,
     last: datetime | None,
+    changed: RangeSet | None = None,
 ) -> None:
     """Traded days and coverage of one series, inside the caller's transaction. `first` and `last`: opens of its
-    candles.
+    candles. `changed`: where candles are other than before. None: wherever something was answered and written, for a
+    run that was killed may have changed them there.
     """
     series = series_of(market, interval)
+    if written is not None:
+        candles = TimeRange(first, last + interval.delta) if first is not None and last is not None else None
+        written_to = answered(dict(answers)) | RangeSet([candles] if candles else [])
+        AuditedWeeks.objects.outdate(market, int(interval), written_to if changed is None else changed)
     days = TradedDays.objects.filter(market=market, interval_minutes=int(interval)).first()
     if written is not None and written.days and first is not None and last is not None:
         if days is None:
@@ -151,7 +158,9 @@ def _count_anew(
         days.put([(found.first_day, found.counts)], span.start, span.end - series.interval.delta)
 
 
-def _outdate_derived(market: Market, interval: Interval, read: TimeRange, store: CandleStore, now: datetime) -> None:
+def outdate_derived(market: Market, interval: Interval, read: TimeRange, store: CandleStore, now: datetime) -> None:
+    """Slots in `read` have been answered anew: what was derived from them is to be derived again."""
+
     def traded(minutes: int) -> StoredSlots:
         days = TradedDays.objects.filter(market=market, interval_minutes=minutes).first()
         return StoredSlots.of(series_of(market, Interval(minutes)), store, days)
@@ -180,8 +189,11 @@ def record_asked(result: Asked, job: IngestionJob, facts: MarketFacts, store: Ca
         return
     with transaction.atomic():
         if result.stored.changed is not None:
-            _outdate_derived(facts.market, interval, result.stored.changed, store, now)
-        record_answers(facts.market, interval, result.answers, written, store, now, result.first, result.last)
+            outdate_derived(facts.market, interval, result.stored.changed, store, now)
+        # None where state counts other candles than the store: a run that was killed has left them there.
+        moved = result.stored.changed
+        changed = RangeSet([moved] if moved else []) if told or moved else None
+        record_answers(facts.market, interval, result.answers, written, store, now, result.first, result.last, changed)
         job.count(candles_fetched=written.inserted, candles_revised=written.replaced)
 
 
