@@ -1,27 +1,25 @@
 """What every candle store must do. A store's own tests inherit `StoreContract` and give it a `store` fixture, empty."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from chandlery.candles.evidence import Origin, Source
+from chandlery.candles.evidence import Origin
 from chandlery.candles.frame import CANDLE_SCHEMA, TIMESTAMP, empty_candles
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
+from chandlery.candles.timerange import TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.stores.base import ORIGIN_COLUMNS, CandleStore, DayCounts, Written
 from tests.candles.builders import at, between, candles_at, every
+from tests.stores.rule import Row
+from tests.stores.turns import API, CUT_OFF, DERIVED, LIVE, NEW, OLD, TRADES, Turn, examples, expected_of, take, turns
 
 HOURLY = Series("kraken", "XBTUSD", Interval.M60)
-OLD = Origin(Source.CSV, release="2024-04-01T00:00Z quarterly - aaaa")
-NEW = Origin(Source.CSV, release="2024-07-01T00:00Z quarterly - bbbb")
-TRADES = Origin(Source.TRADES)
-API = Origin(Source.API)
-DERIVED = Origin(Source.CSV, derived=True)
-CUT_OFF = Origin(Source.CSV, provisional=True, release="- 2024-04-01T00:00Z cccc")
-LIVE = Origin(Source.STREAM, provisional=True)
 
 NOON = at("2024-03-31 12:00")
 CHEAP, DEAR = candles_at(NOON, price=100.0), candles_at(NOON, price=200.0)
@@ -37,6 +35,15 @@ def days_of(counts: DayCounts | None) -> dict[str, int]:
         return {}
     days = {str(counts.first_day + timedelta(days=i)): int(n) for i, n in enumerate(counts.counts)}
     return {day: n for day, n in days.items() if n}
+
+
+def write_all(store: CandleStore, series: Series, candles: pl.DataFrame, origin: Origin, *within: TimeRange) -> Written:
+    """Write candles that are all there is in some ranges."""
+    with store.writer(series) as writer:
+        for cleared in within:
+            writer.clear(cleared)
+        writer.append(candles, origin)
+        return writer.commit()
 
 
 class StoreContract:
@@ -117,6 +124,106 @@ class StoreContract:
         store.write(HOURLY, candles_at(*every(Interval.M60, "2024-03-30", 24)), API)
         store.write(HOURLY, candles_at(at("2024-03-30 00:00"), at("2024-03-30 23:00")), TRADES)
         assert store.count(HOURLY) == 24
+
+    def test_of_a_cleared_range_only_what_was_appended_is_left(self, store: CandleStore) -> None:
+        store.write(HOURLY, candles_at(*every(Interval.M60, "2024-03-30", 24)), OLD)
+        walked = candles_at(at("2024-03-30 06:00"), at("2024-03-30 08:00"), price=200.0)
+        written = write_all(store, HOURLY, walked, TRADES, between("2024-03-30 05:00", "2024-03-30 09:00"))
+        assert (written.inserted, written.replaced, written.conflicting, written.removed) == (0, 2, 2, 2)
+        assert written.first_removed == at("2024-03-30 05:00")
+        assert [t.hour for t in store.slots(HOURLY).to_list()] == [h for h in range(24) if h not in (5, 7)]
+
+    def test_a_range_is_cleared_from_its_start_to_just_before_its_end(self, store: CandleStore) -> None:
+        store.write(HOURLY, candles_at(*every(Interval.M60, "2024-03-30", 4)), OLD)
+        write_all(store, HOURLY, empty_candles(), TRADES, between("2024-03-30 01:00", "2024-03-30 02:00"))
+        assert [t.hour for t in store.slots(HOURLY).to_list()] == [0, 2, 3]
+
+    @pytest.mark.parametrize("origin", [TRADES, NEW, DERIVED, API, CUT_OFF, LIVE])
+    def test_whatever_a_candle_was_made_from_it_goes_where_it_was_not_appended(
+        self, store: CandleStore, origin: Origin
+    ) -> None:
+        store.write(HOURLY, CHEAP, origin)
+        written = write_all(store, HOURLY, empty_candles(), TRADES, between("2024-03-31", "2024-04-01"))
+        assert (written.removed, written.first_removed) == (1, NOON)
+        assert (store.count(HOURLY), store.span(HOURLY), store.day_counts(HOURLY)) == (0, None, None)
+        assert list(store.series()) == []
+
+    def test_in_a_cleared_range_the_better_of_two_answers_stands_as_anywhere(self, store: CandleStore) -> None:
+        store.write(HOURLY, CHEAP, TRADES)
+        written = write_all(store, HOURLY, DEAR, API, between("2024-03-31", "2024-04-01"))
+        assert (written.removed, written.replaced, written.conflicting) == (0, 0, 1)
+        assert opening(store) == [100.0]
+
+    def test_days_that_were_emptied_are_told_as_zeros(self, store: CandleStore) -> None:
+        store.write(HOURLY, candles_at(*every(Interval.M60, "2023-12-30", 96)), OLD)
+        within = between("2023-12-30", "2024-01-01 12:00")
+        for _ in range(2):  # and again, for whoever could not record it the first time
+            written = write_all(store, HOURLY, empty_candles(), TRADES, within)
+            told = [(str(piece.first_day), piece.counts.tolist()) for piece in written.days]
+            assert told == [("2023-12-30", [0, 0]), ("2024-01-01", [12, 24])]
+        assert written.removed == 0
+        assert days_of(store.day_counts(HOURLY)) == {"2024-01-01": 12, "2024-01-02": 24}
+        assert store.span(HOURLY) == between("2024-01-01 12:00", "2024-01-03")
+
+    def test_days_that_were_cleared_are_told_also_where_nothing_was_stored(self, store: CandleStore) -> None:
+        for inserted in (1, 0):
+            written = write_all(store, HOURLY, CHEAP, TRADES, between("2024-03-29", "2024-04-02"))
+            assert (written.inserted, written.removed, written.first_removed) == (inserted, 0, None)
+            assert [(str(p.first_day), p.counts.tolist()) for p in written.days] == [("2024-03-29", [0, 0, 1, 0])]
+
+    def test_nothing_goes_before_the_commit_nor_without_it(self, store: CandleStore) -> None:
+        store.write(HOURLY, CHEAP, OLD)
+        with store.writer(HOURLY) as writer:
+            writer.clear(between("2024-03-31", "2024-04-01"))
+            assert opening(store) == [100.0]
+        assert opening(store) == [100.0]
+
+    def test_other_series_are_not_cleared(self, store: CandleStore) -> None:
+        others = [Series("kraken", "ETHUSD", Interval.M60), Series("kraken", "XBTUSD", Interval.M30)]
+        for series in others:
+            store.write(series, CHEAP, OLD)
+        written = write_all(store, HOURLY, empty_candles(), TRADES, between("2024-01-01", "2025-01-01"))
+        assert written.removed == 0
+        assert [opening(store, series) for series in others] == [[100.0], [100.0]]
+
+    @pytest.mark.parametrize(
+        "within", [between("2024-03-31 12:30", "2024-03-31 14:00"), between("2024-03-31 12:00", "2024-03-31 13:59")]
+    )
+    def test_only_whole_slots_can_be_cleared(self, store: CandleStore, within: TimeRange) -> None:
+        store.write(HOURLY, CHEAP, OLD)
+        with store.writer(HOURLY) as writer:
+            with pytest.raises(ChandleryError, match="XBTUSD 60min: only whole slots can be cleared; 2024-03-31 12:"):
+                writer.clear(within)
+            writer.commit()
+        assert opening(store) == [100.0]
+
+    @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.sampled_from([Interval.M1, Interval.M60, Interval.M720]), st.lists(turns, min_size=1, max_size=5))
+    def test_any_writes_and_clears_leave_what_a_dict_would_hold(
+        self, store: CandleStore, interval: Interval, work: list[Turn]
+    ) -> None:
+        series = Series("kraken", f"M{next(examples)}", interval)
+        model: dict[datetime, Row] = {}
+        recorded: dict[str, int] = {}
+        for turn in work:
+            before, model = model, expected_of(model, turn, interval)
+            written = take(store, series, turn)
+            gone = sorted(set(before) - set(model))
+            assert (written.inserted, written.removed) == (len(set(model) - set(before)), len(gone))
+            assert written.first_removed == (gone[0] if gone else None)
+            if turn.lost:
+                written = take(store, series, turn)
+                assert (written.inserted, written.replaced, written.removed) == (0, 0, 0)
+            assert store.read(series, origin=True).to_dicts() == [model[t] for t in sorted(model)]
+            assert store.slots(series).to_list() == sorted(model)
+            assert store.count(series) == len(model)
+            assert store.span(series) == (TimeRange(min(model), max(model) + interval.delta) if model else None)
+            assert (series in store.series()) == bool(model)
+            # Whoever lays what a write tells over what was told before always knows what is stored.
+            for piece in written.days:
+                told = {str(piece.first_day + timedelta(days=i)): int(n) for i, n in enumerate(piece.counts)}
+                recorded |= told
+            assert {day: n for day, n in recorded.items() if n} == days_of(store.day_counts(series))
 
     @pytest.mark.parametrize(
         ("better", "worse"),

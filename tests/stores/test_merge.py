@@ -1,10 +1,9 @@
 """Which of two answers is kept."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import reduce
 from itertools import permutations
-from typing import Any
 
 import polars as pl
 import pytest
@@ -13,13 +12,16 @@ from hypothesis import strategies as st
 
 from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.frame import CANDLE_SCHEMA
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.stores.merge import merge
+from chandlery.stores.partition import edges
 from chandlery.stores.stored import STORED_SCHEMA, with_origin
 from tests.candles.builders import at, candles_at
+from tests.stores.rule import beats, equal, rows_of
 
 NOON = at("2024-03-31 12:00")
 NOTHING = pl.DataFrame(schema=STORED_SCHEMA)
-Row = dict[str, Any]
 
 # Few values, so that ties are frequent; two volumes are equal within the tolerance and yet not the same.
 VOLUMES = (1.0, 1.0 + 1e-12, 2.0)
@@ -48,33 +50,6 @@ def answers(draw: st.DrawFn, origin: st.SearchStrategy[Origin] = origins) -> pl.
         for slot in sorted(slots)
     ]
     return pl.concat([NOTHING, *rows])
-
-
-def rows_of(frame: pl.DataFrame) -> dict[datetime, Row]:
-    return {row["timestamp"]: row for row in frame.to_dicts()}
-
-
-def strength(row: Row) -> int:
-    return 0 if row["provisional"] else {"TRADES": 4, "CSV": 3, "API": 2, "STREAM": 0}[row["source"]]
-
-
-def beats(new: Row, old: Row) -> bool:
-    """The rule once more, in words of one row."""
-    new_rank, old_rank = (strength(new), not new["derived"]), (strength(old), not old["derived"])
-    if new_rank != old_rank:
-        return new_rank > old_rank
-    if new["source"] == old["source"] == "CSV":
-        if new["release"] != old["release"]:
-            return bool(new["release"] > old["release"])
-        if not new["derived"]:
-            content = ("trades", "open", "high", "low", "close", "volume")
-            return [new[c] for c in content] > [old[c] for c in content]
-    return True
-
-
-def equal(new: Row, old: Row) -> bool:
-    exact = all(new[c] == old[c] for c in ("open", "high", "low", "close", "trades"))
-    return exact and abs(new["volume"] - old["volume"]) <= 1e-9 * max(new["volume"], old["volume"])
 
 
 def merged_in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -115,6 +90,27 @@ def test_merging_again_changes_nothing(stored: pl.DataFrame, incoming: pl.DataFr
     assert not again.changed
     assert again.rows.equals(once.rows)
     assert (again.inserted, again.replaced) == (0, 0)
+
+
+@settings(deadline=None)
+@given(answers(), answers(), st.lists(st.tuples(st.integers(-1, 4), st.integers(1, 3)), max_size=3))
+def test_of_cleared_ranges_only_what_comes_in_is_left(
+    stored: pl.DataFrame, incoming: pl.DataFrame, hours: list[tuple[int, int]]
+) -> None:
+    cleared = RangeSet(
+        TimeRange(NOON + timedelta(hours=first), NOON + timedelta(hours=first + n)) for first, n in hours
+    )
+    old, new = rows_of(stored), rows_of(incoming)
+    gone = [t for t in sorted(old) if t not in new and cleared.covers(TimeRange(t, t + Interval.M60.delta))]
+    kept = merge(stored, incoming)
+    merged = merge(stored, incoming, edges(cleared))
+    assert merged.rows.equals(kept.rows.filter(~pl.col("timestamp").is_in(gone)))
+    assert (merged.removed, merged.first_removed) == (len(gone), gone[0] if gone else None)
+    assert merged.changed == (not merged.rows.equals(stored))
+    for figure in ("inserted", "replaced", "unchanged", "conflicting", "first_conflict"):
+        assert getattr(merged, figure) == getattr(kept, figure)
+    again = merge(merged.rows, incoming, edges(cleared))
+    assert (again.changed, again.removed) == (False, 0)
 
 
 @settings(deadline=None, max_examples=50)

@@ -20,8 +20,9 @@ from chandlery.stores import NoFolder, UnknownStore, open_store
 from chandlery.stores.parquet import DamagedIdentity, NotAFolder, ParquetLake, UnknownFormat, UnsafeName
 from chandlery.stores.parquet_writer import UnwritableLake
 from tests.candles.builders import at, between, candles_at, every
-from tests.stores.contract import API, CHEAP, CUT_OFF, HOURLY, LIVE, NEW, OLD, StoreContract
+from tests.stores.contract import CHEAP, HOURLY, StoreContract
 from tests.stores.lakes import files_of, staged_in
+from tests.stores.turns import API, CUT_OFF, LIVE, NEW, OLD
 from tests.stores.writers import three_years
 
 MINUTES = Series("kraken", "XBTUSD", Interval.M1)

@@ -4,21 +4,27 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from chandlery.candles.evidence import Origin, Source
+from chandlery.candles.frame import empty_candles
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
+from chandlery.stores import parquet, parquet_writer
+from chandlery.stores.base import Written
 from chandlery.stores.parquet import ParquetLake
-from chandlery.stores.parquet_file import UnreadableFile
+from chandlery.stores.parquet_file import GoneFile, UnreadableFile
 from chandlery.stores.parquet_writer import UnwritableLake
 from tests.candles.builders import at, between, candles_at, every
-from tests.stores.contract import API, CHEAP, DEAR, HOURLY, NEW, NOON, OLD
+from tests.stores.contract import CHEAP, DEAR, HOURLY, NOON, days_of, write_all
 from tests.stores.lakes import files_of, fingerprints, staged_in
+from tests.stores.turns import API, NEW, OLD, TRADES
 from tests.stores.writers import ROUNDS, die_between_two_renames, three_years, write_every_second_hour
 
 FOLDER = "exchange=kraken/market=XBTUSD/interval=60"
@@ -52,6 +58,141 @@ def test_only_files_with_a_change_are_rewritten(lake: ParquetLake) -> None:
     changed = {name for name, print_ in fingerprints(lake).items() if print_ != before[name]}
     assert changed == {f"{FOLDER}/2022.parquet"}
     assert lake.read(HOURLY).height == candles.height
+
+
+def test_a_file_of_which_nothing_is_removed_is_not_touched(lake: ParquetLake) -> None:
+    lake.write(HOURLY, three_years(), TRADES)
+    before = fingerprints(lake)
+    in_2022 = three_years().filter(pl.col("timestamp").dt.year() == 2022)
+    write_all(lake, HOURLY, in_2022, TRADES, between("2022-01-01", "2023-01-01"), between("2015-01-01", "2020-01-01"))
+    assert fingerprints(lake) == before
+    write_all(lake, HOURLY, in_2022.clear(), TRADES, between("2022-02-02", "2022-02-03"))
+    changed = {name for name, print_ in fingerprints(lake).items() if print_ != before[name]}
+    assert changed == {f"{FOLDER}/2022.parquet"}
+
+
+def test_a_file_in_which_nothing_is_left_is_gone_for_good_once_the_commit_is(
+    lake: ParquetLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.write(HOURLY, three_years(), OLD)
+    seen: list[list[str]] = []
+    monkeypatch.setattr(parquet_writer, "sync_folder", lambda folder: seen.append(files_of(lake)))
+    written = write_all(lake, HOURLY, empty_candles(), TRADES, between("2022-01-01", "2023-01-01"))
+    left = [f"{FOLDER}/2021.parquet", f"{FOLDER}/2023.parquet"]
+    assert (written.removed, written.first_removed) == (365 * 24, at("2022-01-01"))
+    assert files_of(lake) == left
+    assert seen == [left]
+    assert not lake.count(HOURLY, between("2022-01-01", "2023-01-01"))
+    assert staged_in(lake) == []
+    write_all(lake, HOURLY, empty_candles(), TRADES, between("2022-01-01", "2023-01-01"))
+    assert seen == [left, left], "whoever removed it may have died before it was sure to stay away"
+
+
+def test_clearing_a_lake_that_is_not_there_makes_none(lake: ParquetLake) -> None:
+    written = write_all(lake, HOURLY, empty_candles(), TRADES, between("2023-12-31", "2024-01-02"))
+    assert [piece.counts.tolist() for piece in written.days] == [[0], [0]]
+    assert not lake.root.exists()
+
+
+@pytest.mark.parametrize("survives", [0, 1, 2])
+def test_a_clear_that_died_between_two_files_is_completed_by_repeating_it(
+    lake: ParquetLake, monkeypatch: pytest.MonkeyPatch, survives: int
+) -> None:
+    stored = three_years().with_columns(open=pl.lit(99.0))
+    lake.write(HOURLY, stored, OLD)
+    walked = three_years().filter(pl.col("timestamp").dt.year() != 2022).gather_every(3)
+
+    def clear() -> Written:
+        return write_all(lake, HOURLY, walked, TRADES, between("2021-01-01", "2024-01-01"))
+
+    years = [between(f"{year}-01-01", f"{year + 1}-01-01") for year in (2021, 2022, 2023)]
+    after = [walked.filter(pl.col("timestamp").is_between(year.start, year.end, "left")) for year in years]
+    before = [lake.read(HOURLY, year) for year in years]
+    with monkeypatch.context() as patch:
+        left = iter([None] * survives)
+
+        def dies(path: Path, done: Callable[..., object], *arguments: Path) -> None:
+            if path.suffix == ".parquet" and next(left, Killed) is Killed:
+                raise Killed
+            done(*arguments)
+
+        replace, unlink = os.replace, Path.unlink
+        patch.setattr(os, "replace", lambda source, target: dies(target, replace, source, target))
+        patch.setattr(Path, "unlink", lambda path: dies(path, unlink, path))
+        with pytest.raises(Killed):
+            clear()
+    for year, expected in zip(years, after[:survives] + before[survives:], strict=True):
+        assert lake.read(HOURLY, year).equals(expected)
+    again = clear()
+    assert lake.read(HOURLY).equals(walked)
+    told = {day: n for piece in again.days for day, n in days_of(piece).items()}
+    assert told == days_of(lake.day_counts(HOURLY))
+    assert sum(len(piece.counts) for piece in again.days) == (years[2].end - years[0].start).days
+    assert staged_in(lake) == []
+
+
+def test_a_reader_that_had_listed_a_file_which_is_gone_finds_nothing_in_it(
+    lake: ParquetLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.write(HOURLY, three_years(), OLD)
+    listed = parquet._partition_files(lake.root / FOLDER, HOURLY.interval)
+    monkeypatch.setattr(parquet, "_partition_files", lambda folder, interval: listed)
+    ends = [("2021", "2022"), ("2022", "2023"), ("2023", "2024")]
+    for start, end in (ends[0], ends[2]):
+        write_all(lake, HOURLY, empty_candles(), TRADES, between(f"{start}-01-01", f"{end}-01-01"))
+    kept = three_years().filter(pl.col("timestamp").dt.year() == 2022)
+    assert lake.read(HOURLY).equals(kept)
+    assert lake.slots(HOURLY).to_list() == kept["timestamp"].to_list()
+    assert lake.count(HOURLY) == lake.count(HOURLY, between("2021-12-01 07:00", "2023-02-01 09:00")) == kept.height
+    assert lake.span(HOURLY) == between("2022-01-01", "2023-01-01")
+    assert days_of(lake.day_counts(HOURLY)) == {str(day): 24 for day in kept["timestamp"].dt.date().unique()}
+    assert lake.size_bytes(HOURLY) == (lake.root / FOLDER / "2022.parquet").stat().st_size
+    write_all(lake, HOURLY, empty_candles(), TRADES, between("2022-01-01", "2023-01-01"))
+    assert (lake.span(HOURLY), lake.day_counts(HOURLY), lake.count(HOURLY)) == (None, None, 0)
+
+
+def test_a_lake_that_is_deleted_under_a_reader_is_not_taken_for_an_empty_one(
+    lake: ParquetLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.write(HOURLY, three_years(), OLD)
+    listed = parquet._partition_files(lake.root / FOLDER, HOURLY.interval)
+    monkeypatch.setattr(parquet, "_partition_files", lambda folder, interval: listed)
+    shutil.rmtree(lake.root)
+    for ask in (lake.read, lake.count, lake.slots, lake.day_counts, lake.span):
+        with pytest.raises(GoneFile, match=r"20\d\d\.parquet cannot be read as candles: it was removed"):
+            ask(HOURLY)
+
+
+def test_readers_see_all_or_nothing_of_what_is_cleared_beside_them(lake: ParquetLake) -> None:
+    candles = three_years().filter(pl.col("timestamp").dt.year() == 2022)
+    lake.create()
+    done = threading.Event()
+
+    def clear_and_fill() -> None:
+        try:
+            for _ in range(20):
+                lake.write(HOURLY, candles, OLD)
+                write_all(lake, HOURLY, empty_candles(), TRADES, between("2022-01-01", "2023-01-01"))
+        finally:
+            done.set()
+
+    seen: set[int] = set()
+    with ThreadPoolExecutor(1) as other:
+        writing = other.submit(clear_and_fill)
+        while not done.is_set():
+            seen |= {lake.read(HOURLY).height, lake.count(HOURLY), len(lake.slots(HOURLY))}
+        writing.result()
+    assert seen <= {0, candles.height}
+
+
+def test_candles_that_came_between_staging_and_commit_are_cleared_too(lake: ParquetLake) -> None:
+    with lake.writer(HOURLY) as late:
+        late.append(candles_at(NOON), TRADES)
+        late.clear(between("2024-03-31", "2024-04-01"))
+        lake.write(HOURLY, candles_at(at("2024-03-31 11:00"), NOON), OLD)
+        written = late.commit()
+    assert (written.inserted, written.removed, written.first_removed) == (0, 1, at("2024-03-31 11:00"))
+    assert lake.slots(HOURLY).to_list() == [NOON]
 
 
 def test_without_a_commit_no_folder_of_the_series_is_made(lake: ParquetLake) -> None:

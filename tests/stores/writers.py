@@ -11,7 +11,8 @@ import polars as pl
 from chandlery.candles.interval import Interval
 from chandlery.stores.parquet import ParquetLake
 from tests.candles.builders import candles_at, every
-from tests.stores.contract import HOURLY, OLD
+from tests.stores.contract import HOURLY
+from tests.stores.turns import OLD
 
 ROUNDS = 12
 

@@ -32,7 +32,10 @@ class Written:
 
     inserted: slots that held nothing; replaced: stored values that changed; unchanged: answers equal to what was
     stored; conflicting: settled answers that differ from a stored, settled one beyond tolerance, whichever of the two
-    was kept.
+    was kept; removed: stored candles of cleared ranges that were not among the answers.
+
+    Every day that was cleared is told too, also where nothing is (or was) stored: whoever repeats a write because its
+    outcome was never recorded learns from `days` alone what to record.
     """
 
     inserted: int = 0
@@ -41,6 +44,8 @@ class Written:
     conflicting: int = 0
     first_conflict: datetime | None = None
     days: tuple[DayCounts, ...] = ()
+    removed: int = 0
+    first_removed: datetime | None = None
 
 
 class CandleWriter(Protocol):
@@ -48,6 +53,11 @@ class CandleWriter(Protocol):
 
     def append(self, candles: pl.DataFrame, origin: Origin) -> None:
         """Hand over candles (CANDLE_SCHEMA, sorted), all later than any appended before."""
+
+    def clear(self, within: TimeRange) -> None:
+        """What is appended, before or after, is all there is in `within` (whole slots): at the commit stored candles
+        of other slots there are removed, whatever they were made from.
+        """
 
     def commit(self) -> Written:
         """Make everything durable and visible; then tell what it did."""

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 
 from chandlery.candles.evidence import Source
 from chandlery.candles.frame import PRICES, VOLUME_TOLERANCE
+from chandlery.stores.partition import NO_EDGES, Edges
 from chandlery.stores.stored import STORED_SCHEMA
 
 #: What tells two rows of one release (or of files that rank alike) apart: more trades first, then any fixed order.
@@ -17,7 +19,7 @@ _CONTENT = ("trades", *PRICES, "volume")
 class Merged:
     """The rows to store, and what became of the incoming ones. `changed`: whether the rows differ from those stored.
 
-    inserted, replaced, unchanged, conflicting, first_conflict: as in `Written`.
+    inserted, replaced, unchanged, conflicting, first_conflict, removed, first_removed: as in `Written`.
     """
 
     rows: pl.DataFrame
@@ -27,13 +29,17 @@ class Merged:
     unchanged: int
     conflicting: int
     first_conflict: datetime | None
+    removed: int
+    first_removed: datetime | None
 
 
-def merge(stored: pl.DataFrame, incoming: pl.DataFrame) -> Merged:
+def merge(stored: pl.DataFrame, incoming: pl.DataFrame, cleared: Edges = NO_EDGES) -> Merged:
     """`stored` with the answers of `incoming` that are better. Both have STORED_SCHEMA and strictly increasing times.
 
-    A slot's winner is stored whole, with its origin. No row of `stored` is dropped.
+    A slot's winner is stored whole, with its origin. A row of `stored` is dropped only where it opens in a `cleared`
+    range and `incoming` has none for its slot: of two answers for a slot the better stands there as anywhere.
     """
+    gone = _not_answered(stored, incoming, cleared)
     fresh = incoming.join(stored, on="timestamp", how="anti")
     met = stored.join(incoming, on="timestamp", how="inner", suffix="_new", maintain_order="left").select(
         "timestamp",
@@ -46,14 +52,35 @@ def merge(stored: pl.DataFrame, incoming: pl.DataFrame) -> Merged:
     winners = met.filter(pl.col("wins") & ~pl.col("identical"))
     conflicts = met.filter(~pl.col("equal") & pl.col("settled"))["timestamp"]
     return Merged(
-        rows=_laid_over(stored, winners, fresh),
-        changed=bool(winners.height or fresh.height),
+        rows=_laid_over(_without(stored, gone), winners, fresh),
+        changed=bool(winners.height or fresh.height or len(gone)),
         inserted=fresh.height,
         replaced=winners.filter(~pl.col("equal")).height,
         unchanged=int(met["equal"].sum()),
         conflicting=len(conflicts),
-        first_conflict=conflicts[0].replace(tzinfo=UTC) if len(conflicts) else None,
+        first_conflict=_first(conflicts),
+        removed=len(gone),
+        first_removed=_first(gone),
     )
+
+
+def _not_answered(stored: pl.DataFrame, incoming: pl.DataFrame, cleared: Edges) -> pl.Series:
+    """The stored slots that open in one of the ranges and for which nothing comes in."""
+    times = stored["timestamp"]
+    if not len(cleared):
+        return times.clear()
+    # Behind a start and before an end: an odd number of edges lies at or before it.
+    inside = np.searchsorted(cleared, times.to_physical().to_numpy(), side="right") % 2 == 1
+    inside &= ~np.isin(times.to_physical().to_numpy(), incoming["timestamp"].to_physical().to_numpy())
+    return times.filter(pl.Series(inside))
+
+
+def _without(stored: pl.DataFrame, gone: pl.Series) -> pl.DataFrame:
+    return stored.join(gone.to_frame(), on="timestamp", how="anti", maintain_order="left") if len(gone) else stored
+
+
+def _first(times: pl.Series) -> datetime | None:
+    return times[0].replace(tzinfo=UTC) if len(times) else None
 
 
 def _laid_over(stored: pl.DataFrame, winners: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:

@@ -9,11 +9,13 @@ whole passes over both.
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from chandlery.candles.evidence import Origin
@@ -25,11 +27,13 @@ from chandlery.errors import ChandleryError, UsageError
 from chandlery.stores.base import DayCounts, Written
 from chandlery.stores.days import count_days, joined
 from chandlery.stores.durable import put_in_place, sync_folder
-from chandlery.stores.parquet_file import first_and_last, read_columns, read_opens, row_count
+from chandlery.stores.parquet_file import GoneFile, file_size, first_and_last, read_columns, read_opens, row_count
 from chandlery.stores.parquet_writer import ParquetWriter, UnwritableLake
 from chandlery.stores.partition import Partition, microseconds
 from chandlery.stores.staging import lake_lock
 from chandlery.stores.stored import STORED_SCHEMA
+
+T = TypeVar("T")
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -99,52 +103,48 @@ class ParquetLake:
     def read(self, series: Series, within: TimeRange | None = None, *, origin: bool = False) -> pl.DataFrame:
         """Candles whose slot opens in `within` (all, if None), sorted; with ORIGIN_COLUMNS if asked."""
         schema = STORED_SCHEMA if origin else CANDLE_SCHEMA
-        parts = [pl.DataFrame(schema=schema)]
-        for partition, path in self._files(series, within):
-            part = read_columns(path, schema)
-            if within is not None and not partition.inside(within):
-                opens = part["timestamp"].to_physical()
-                start, end = (int(opens.search_sorted(microseconds(edge))) for edge in (within.start, within.end))
-                part = part.slice(start, end - start)
-            parts.append(part)
-        return pl.concat(parts)
+
+        def part(partition: Partition, path: Path) -> pl.DataFrame:
+            rows = read_columns(path, schema)
+            if within is None or partition.inside(within):
+                return rows
+            opens = rows["timestamp"].to_physical()
+            start, end = (int(opens.search_sorted(microseconds(edge))) for edge in (within.start, within.end))
+            return rows.slice(start, end - start)
+
+        return pl.concat([pl.DataFrame(schema=schema), *_asked(self._files(series, within), part)])
 
     def count(self, series: Series, within: TimeRange | None = None) -> int:
-        total = 0
-        for partition, path in self._files(series, within):
+        def rows(partition: Partition, path: Path) -> int:
             if within is None or partition.inside(within):
-                total += row_count(path)
-            else:
-                edges = [microseconds(within.start), microseconds(within.end)]
-                start, end = np.searchsorted(read_opens(path), edges)
-                total += int(end - start)
-        return total
+                return row_count(path)
+            return len(_cut(read_opens(path), within))
+
+        return sum(_asked(self._files(series, within), rows))
 
     def slots(self, series: Series, within: TimeRange | None = None) -> pl.Series:
         """The opens of the stored candles: sorted UTC timestamps."""
-        parts = [np.zeros(0, dtype=np.int64)]
-        for partition, path in self._files(series, within):
+
+        def part(partition: Partition, path: Path) -> npt.NDArray[np.int64]:
             opens = read_opens(path)
-            if within is not None and not partition.inside(within):
-                start, end = np.searchsorted(opens, [microseconds(within.start), microseconds(within.end)])
-                opens = opens[start:end]
-            parts.append(opens)
-        return pl.Series("timestamp", np.concatenate(parts)).cast(TIMESTAMP)
+            return opens if within is None or partition.inside(within) else _cut(opens, within)
+
+        parts = _asked(self._files(series, within), part)
+        return pl.Series("timestamp", np.concatenate([np.zeros(0, dtype=np.int64), *parts])).cast(TIMESTAMP)
 
     def span(self, series: Series) -> TimeRange | None:
         """From the first stored slot's open to the last one's end."""
         files = self._files(series)
-        if not files:
+        earliest = next(_asked(files, lambda _, path: first_and_last(path)), None)
+        latest = next(_asked(reversed(files), lambda _, path: first_and_last(path)), None)
+        if earliest is None or latest is None:
             return None
-        first, _ = first_and_last(files[0][1])
-        _, last = first_and_last(files[-1][1])
-        return TimeRange(
-            EPOCH + timedelta(microseconds=first), EPOCH + timedelta(microseconds=last) + series.interval.delta
-        )
+        first, last = (EPOCH + timedelta(microseconds=when) for when in (earliest[0], latest[1]))
+        return TimeRange(first, last + series.interval.delta)
 
     def day_counts(self, series: Series) -> DayCounts | None:
         """Traded slots of every day from the first stored one to the last; None where nothing is stored."""
-        return joined([count_days(read_opens(path)) for _, path in self._files(series)])
+        return joined(list(_asked(self._files(series), lambda _, path: count_days(read_opens(path)))))
 
     def series(self) -> Iterator[Series]:
         """Every series that holds at least one candle, in order of name."""
@@ -157,7 +157,7 @@ class ParquetLake:
 
     def size_bytes(self, series: Series) -> int:
         """What the series takes on disk."""
-        return sum(path.stat().st_size for _, path in self._files(series))
+        return sum(_asked(self._files(series), lambda _, path: file_size(path)))
 
     def _identify(self) -> str:
         identity = uuid.uuid4().hex
@@ -179,6 +179,24 @@ class ParquetLake:
         """The files that hold something of `within`, in order of time."""
         files = _partition_files(self._folder(series), series.interval)
         return sorted((partition, path) for partition, path in files if partition.overlaps(within))
+
+
+def _asked(files: Iterable[tuple[Partition, Path]], ask: Callable[[Partition, Path], T]) -> Iterator[T]:
+    """What `ask` says of each file that is still there: a writer may have removed one since they were listed."""
+    for partition, path in files:
+        try:
+            found = ask(partition, path)
+        except GoneFile:
+            # No writer removes the folder: without that, somebody is deleting the lake.
+            if not path.parent.is_dir():
+                raise
+            continue
+        yield found
+
+
+def _cut(opens: npt.NDArray[np.int64], within: TimeRange) -> npt.NDArray[np.int64]:
+    start, end = np.searchsorted(opens, [microseconds(within.start), microseconds(within.end)])
+    return opens[start:end]
 
 
 def _partition_files(folder: Path, interval: Interval) -> list[tuple[Partition, Path]]:

@@ -51,6 +51,10 @@ class UnreadableFile(ChandleryError):
     """{path} cannot be read as candles: {reason}"""
 
 
+class GoneFile(UnreadableFile):
+    """{path} cannot be read as candles: it was removed a moment ago"""
+
+
 def write_pieces(path: Path, pieces: Sequence[Piece]) -> None:
     """Write candles as they came. Their columns are not copied, and their origins are never spelled out row by row."""
     candles = pl.concat([candles for candles, _ in pieces], rechunk=False).to_arrow()
@@ -72,7 +76,7 @@ def write_rows(path: Path, rows: pl.DataFrame) -> None:
 
 
 def read_columns(path: Path, schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    """The columns of `schema`. Raises UnreadableFile."""
+    """The columns of `schema`. Raises UnreadableFile; GoneFile where there is no such file, as all of these do."""
     with _readable(path):
         # Opened once: polars would open a path for its metadata and again for its pages, and a writer may have put
         # another file in its place between the two.
@@ -111,6 +115,12 @@ def first_and_last(path: Path) -> tuple[int, int]:
     return int(opens[0]), int(opens[-1])
 
 
+def file_size(path: Path) -> int:
+    """In bytes. Raises UnreadableFile."""
+    with _readable(path):
+        return path.stat().st_size
+
+
 def stage_rows(path: Path, rows: pl.DataFrame) -> None:
     """Write a frame of STORED_SCHEMA for this process to read again, at a fraction of the cost of Parquet."""
     rows.write_ipc(path)
@@ -136,5 +146,7 @@ def _coded(values: Sequence[str], heights: Sequence[int]) -> pa.DictionaryArray:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise GoneFile(path=path) from error
     except _UNREADABLE as error:
         raise UnreadableFile(path=path, reason=str(error)) from error

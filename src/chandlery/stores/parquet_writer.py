@@ -1,4 +1,7 @@
-"""Candles of one series on their way into the lake: staged file by file, then merged into what is there."""
+"""Candles of one series on their way into the lake: staged file by file, then merged into what is there.
+
+A file in which nothing is left is removed, so a series without a candle has no file.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from chandlery.candles.evidence import Origin
 from chandlery.candles.frame import CANDLE_SCHEMA
 from chandlery.candles.interval import EPOCH
 from chandlery.candles.series import Series
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.stores.base import DayCounts, Written
 from chandlery.stores.days import count_days
@@ -32,7 +36,7 @@ from chandlery.stores.parquet_file import (
     write_pieces,
     write_rows,
 )
-from chandlery.stores.partition import Partition, split
+from chandlery.stores.partition import Edges, Partition, edges, met, split
 from chandlery.stores.staging import Staging, series_lock
 from chandlery.stores.stored import STORED_SCHEMA, with_origin
 
@@ -49,6 +53,10 @@ class NotInOrder(ChandleryError):
     {series}: candles come in order of time and each slot once;
     {later:%Y-%m-%d %H:%M} does not come after {earlier:%Y-%m-%d %H:%M}
     """
+
+
+class NotWholeSlots(ChandleryError):
+    """{series}: only whole slots can be cleared; {start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} cuts one"""
 
 
 class UnwritableLake(ChandleryError):
@@ -78,6 +86,7 @@ class ParquetWriter:
         self._staged: list[StagedFile] = []
         self._partition: Partition | None = None
         self._pieces: list[Piece] = []
+        self._cleared: list[TimeRange] = []
         self._last: int | None = None
         # The disk takes its time with each file; meanwhile the next one is made.
         self._disk = ThreadPoolExecutor(max_workers=SYNCS_AT_ONCE)
@@ -92,22 +101,26 @@ class ParquetWriter:
                 self._partition = partition
             self._pieces.append((part, origin))
 
+    def clear(self, within: TimeRange) -> None:
+        """What is appended, before or after, is all there is in `within`. Raises NotWholeSlots."""
+        if within.aligned_inwards(self._series.interval) != within:
+            raise NotWholeSlots(series=self._series, start=within.start, end=within.end)
+        self._cleared.append(within)
+
     def commit(self) -> Written:
         """Make everything durable and visible; then tell what it did. Raises UnwritableLake, UnreadableFile."""
         self._stage()
-        if not self._staged:
+        cleared = edges(RangeSet(self._cleared))
+        staged = {file.partition: file for file in self._staged}
+        partitions = sorted({*staged, *met(cleared, self._series.interval)})
+        if not partitions:
             return Written()
         with self._writing():
             for sync in self._syncs:
                 sync.result()
-            # Candles never lie in a lake without an identity, not even in one that was emptied a moment ago.
-            self._ensure_lake()
-            name = f"{self._series.exchange}={self._series.market}={int(self._series.interval)}"
-            with series_lock(self._root, name):
-                make_folder(self._folder)
-                written = [self._settle(staged) for staged in self._staged]
-                sync_folder(self._folder)
-        self._staged = []
+            with self._changing(bool(staged)):
+                written = [self._settle(partition, staged.get(partition), cleared) for partition in partitions]
+        self._staged, self._cleared = [], []
         release_memory()
         return _total(written)
 
@@ -148,9 +161,7 @@ class ParquetWriter:
         if self._partition is None:
             return
         with self._writing():
-            if self._staging is None:
-                self._staging = Staging(self._root)
-            path = self._staging.path(self._partition.name)
+            path = self._unseen(self._partition.name)
             finished = not self._target(self._partition).exists()
             if finished:
                 write_pieces(path, self._pieces)
@@ -161,17 +172,21 @@ class ParquetWriter:
         self._staged.append(StagedFile(self._partition, path, finished, len(opens), count_days(opens)))
         self._partition, self._pieces = None, []
 
-    def _settle(self, staged: StagedFile) -> Written:
-        """Merge a staged file into its partition. The series' lock is held."""
-        target = self._target(staged.partition)
-        if staged.finished and not target.exists():
+    def _settle(self, partition: Partition, staged: StagedFile | None, cleared: Edges) -> Written:
+        """Merge a staged file into its partition and clear that. The series' lock is held."""
+        target, cleared = self._target(partition), partition.cut(cleared)
+        exists = target.exists()
+        if staged is not None and staged.finished and not exists:
             put_in_place(staged.path, target, synced=True)
-            return Written(inserted=staged.rows, days=(staged.days,))
-        incoming = read_columns(staged.path, STORED_SCHEMA) if staged.finished else staged_rows(staged.path)
-        stored = read_columns(target, STORED_SCHEMA) if target.exists() else pl.DataFrame(schema=STORED_SCHEMA)
-        merged = merge(stored, incoming)
-        if merged.changed:
-            path = staged.path.with_name(f"{staged.partition.name}.merged.tmp")
+            return Written(inserted=staged.rows, days=_told([staged.days], cleared))
+        if staged is None and not exists:
+            return Written(days=_told([], cleared))
+        stored = read_columns(target, STORED_SCHEMA) if exists else pl.DataFrame(schema=STORED_SCHEMA)
+        merged = merge(stored, _rows_of(staged), cleared)
+        if merged.changed and merged.rows.is_empty():
+            target.unlink()
+        elif merged.changed:
+            path = self._unseen(f"{partition.name}.merged")
             write_rows(path, merged.rows)
             put_in_place(path, target)
         return Written(
@@ -180,11 +195,36 @@ class ParquetWriter:
             merged.unchanged,
             merged.conflicting,
             merged.first_conflict,
-            (count_days(merged.rows["timestamp"].to_physical().to_numpy()),),
+            _told(_days_of(merged.rows), cleared),
+            merged.removed,
+            merged.first_removed,
         )
+
+    def _unseen(self, name: str) -> Path:
+        """Where a file is made that nobody sees."""
+        if self._staging is None:
+            self._staging = Staging(self._root)
+        return self._staging.path(name)
 
     def _target(self, partition: Partition) -> Path:
         return self._folder / f"{partition.name}.parquet"
+
+    @contextmanager
+    def _changing(self, adding: bool) -> Iterator[None]:
+        """Nobody else changes a file of the series meanwhile, and what was done lasts. Only `adding` makes folders."""
+        if adding:
+            # Candles never lie in a lake without an identity, not even in one that was emptied a moment ago.
+            self._ensure_lake()
+        elif not self._folder.is_dir():
+            yield
+            return
+        name = f"{self._series.exchange}={self._series.market}={int(self._series.interval)}"
+        with series_lock(self._root, name):
+            if adding:
+                make_folder(self._folder)
+            yield
+            # Also where nothing was changed now: whoever did it before may have died before this line.
+            sync_folder(self._folder)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -192,6 +232,32 @@ class ParquetWriter:
             yield
         except OSError as error:
             raise UnwritableLake(root=self._root, reason=str(error)) from error
+
+
+def _rows_of(staged: StagedFile | None) -> pl.DataFrame:
+    if staged is None:
+        return pl.DataFrame(schema=STORED_SCHEMA)
+    return read_columns(staged.path, STORED_SCHEMA) if staged.finished else staged_rows(staged.path)
+
+
+def _days_of(rows: pl.DataFrame) -> list[DayCounts]:
+    """One piece, or none where there is no row."""
+    return [count_days(rows["timestamp"].to_physical().to_numpy())] if rows.height else []
+
+
+def _told(now: Sequence[DayCounts], cleared: Edges) -> tuple[DayCounts, ...]:
+    """The days as they are `now` (one piece, or none), with zeros for those that were cleared and hold nothing."""
+    if not len(cleared):
+        return tuple(now)
+    # The end of a range is no part of it.
+    spans = [*now, count_days(np.array([cleared[0], cleared[-1] - 1]))]
+    first = min(span.first_day for span in spans)
+    end = max(span.first_day + timedelta(days=len(span.counts)) for span in spans)
+    counts = np.zeros((end - first).days, dtype=np.uint16)
+    for piece in now:
+        offset = (piece.first_day - first).days
+        counts[offset : offset + len(piece.counts)] = piece.counts
+    return (DayCounts(first, counts),)
 
 
 def _total(parts: Sequence[Written]) -> Written:
@@ -202,6 +268,8 @@ def _total(parts: Sequence[Written]) -> Written:
         conflicting=sum(part.conflicting for part in parts),
         first_conflict=min((part.first_conflict for part in parts if part.first_conflict), default=None),
         days=tuple(days for part in parts for days in part.days),
+        removed=sum(part.removed for part in parts),
+        first_removed=min((part.first_removed for part in parts if part.first_removed), default=None),
     )
 
 

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from chandlery.candles.interval import EPOCH, Interval
-from chandlery.candles.timerange import TimeRange
+from chandlery.candles.timerange import RangeSet, TimeRange
+
+#: Sorted, disjoint half-open ranges as one array: start, end, start, end … in microseconds since the epoch.
+Edges = npt.NDArray[np.int64]
+NO_EDGES: Edges = np.zeros(0, dtype=np.int64)
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _YEAR = re.compile(r"(\d{4})")
@@ -55,6 +61,11 @@ class Partition:
             return True
         return microseconds(within.start) <= self.start and self.end <= microseconds(within.end)
 
+    def cut(self, ranges: Edges) -> Edges:
+        """What of the ranges lies in the partition."""
+        clipped = ranges.clip(self.start, self.end).reshape(-1, 2)
+        return clipped[clipped[:, 0] < clipped[:, 1]].ravel()
+
 
 WHOLE = Partition(-(2**63), 2**63 - 1, "all")
 
@@ -68,6 +79,20 @@ def split(candles: pl.DataFrame, interval: Interval) -> Iterator[tuple[Partition
         end = int(opens.search_sorted(partition.end))
         yield partition, candles.slice(start, end - start)
         start = end
+
+
+def met(ranges: Edges, interval: Interval) -> Iterator[Partition]:
+    """The partitions that hold something of the ranges, in order of time and each once."""
+    done = WHOLE.start
+    for start, end in ranges.reshape(-1, 2).tolist():
+        while (at := max(start, done)) < end:
+            partition = Partition.holding(interval, at)
+            yield partition
+            done = partition.end
+
+
+def edges(ranges: RangeSet) -> Edges:
+    return np.array([microseconds(edge) for r in ranges for edge in (r.start, r.end)], dtype=np.int64)
 
 
 def microseconds(moment: datetime) -> int:
