@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,15 @@ from tests.conftest import CHECKOUT, CompletedRun, clean_environment
 class Commands:
     """`commands("ingest_kraken_unified", "--tier", "TIER1")`: manage.py in a process of its own, living in `home`.
 
-    Where nothing says which API to ask, none is asked.
+    Where nothing says which API to ask, none is asked; trades and the ledger are left alone unless `trades` says else.
     """
 
     home: Path
+    trades: bool = False
 
     def __call__(self, *arguments: object, timeout: float = 300, **environment: str) -> CompletedRun:
-        if arguments[0] == "ingest_kraken_unified" and "KRAKEN_API" not in environment:
-            arguments = (*arguments, "--no-api-backfill")
         ended = subprocess.run(
-            [sys.executable, str(CHECKOUT / "manage.py"), *map(str, arguments)],
+            [sys.executable, str(CHECKOUT / "manage.py"), *self.typed(arguments, environment)],
             cwd=self.home,
             env=clean_environment(self.home) | environment,
             stdin=subprocess.DEVNULL,
@@ -31,6 +31,16 @@ class Commands:
             check=False,
         )
         return CompletedRun(ended.returncode, ended.stdout, ended.stderr)
+
+    def typed(self, arguments: Sequence[object], environment: Mapping[str, str]) -> list[str]:
+        """What is typed after the name of the program."""
+        words = [str(word) for word in arguments]
+        if words[0] != "ingest_kraken_unified":
+            return words
+        if "KRAKEN_API" not in environment:
+            return [*words, "--no-api-backfill"]
+        is_said = self.trades or {"--trade-budget", "--resume", "--no-api-backfill"} & set(words)
+        return words if is_said else [*words, "--trade-budget", "0"]
 
     @property
     def lake(self) -> Path:

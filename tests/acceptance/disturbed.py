@@ -121,7 +121,7 @@ class Started:
 
     def __init__(self, commands: Commands, *arguments: object, python: Iterable[str] = (), **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *python, str(CHECKOUT / "manage.py"), *map(str, arguments)],
+            [sys.executable, *python, str(CHECKOUT / "manage.py"), *commands.typed(arguments, environment)],
             cwd=commands.home,
             env=clean_environment(commands.home) | environment,
             stdin=subprocess.DEVNULL,

@@ -49,13 +49,15 @@ class InlineExecutor(Executor):
 class Runs:
     """`Runs(home, selection).ingest(archive, …)`: a lake in `home`, and what the test database knows of it.
 
-    `api`: how the exchange is asked by `told`, None where nobody is.
+    `api`: how the exchange is asked by `told`, None where nobody is. `trade_budget`: 0 leaves trades and the ledger
+    alone.
     """
 
     home: Path
     selection: Selection
     now: datetime = NOW
     api: ApiSettings | None = None
+    trade_budget: int | None = 0
 
     def of(self, selection: Selection) -> "Runs":
         """The same lake, asked for something else."""
@@ -81,6 +83,7 @@ class Runs:
             api_backfill=self.api is not None,
             auto_gap_fill=auto_gap_fill,
             incremental=incremental,
+            trade_budget=self.trade_budget,
         )
         return list(run_job(request, self._around, InlineExecutor(), tiers))
 

@@ -92,7 +92,7 @@ class Started:
 
     def __init__(self, home: Path, *typed: str, **environment: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(CHECKOUT / "manage.py"), *typed],
+            [sys.executable, str(CHECKOUT / "manage.py"), *Commands(home).typed(typed, environment)],
             cwd=home,
             env=clean_environment(home) | environment,
             stdin=subprocess.DEVNULL,

@@ -199,7 +199,7 @@ def asking(tmp_path: Path) -> Iterator[tuple[Jobs, SandboxApi]]:
     with serve(api) as server:
         settings = ApiSettings(server.url, rate=0, retry_wait=0, attempts=1, connections=1)
         around = Surroundings("parquet:candles", tmp_path, lambda: AUGUST, api=settings)
-        yield Jobs(around, IngestRequest(Selection(WIDTHS, markets=FOUR.names), (), workers=1)), api
+        yield Jobs(around, IngestRequest(Selection(WIDTHS, markets=FOUR.names), (), trade_budget=0, workers=1)), api
 
 
 def test_answers_of_a_job_that_was_stopped_are_kept_and_the_rest_is_asked_for(asking: tuple[Jobs, SandboxApi]) -> None:

@@ -174,3 +174,10 @@ def _processes(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise ArgumentTypeError(f"{value!r} is no number of processes; give a whole number from 1 on")
     return int(value)
+
+
+def requests_to_spend(value: str) -> int:
+    """A whole number from 0 on."""
+    if not value.isdecimal():
+        raise ArgumentTypeError(f"{value!r} is no number of requests; give a whole number from 0 on")
+    return int(value)

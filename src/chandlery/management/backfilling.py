@@ -71,7 +71,7 @@ def backfill(command: ChandleryCommand, selection: Selection, wishes: Wishes, ve
     """Find the gaps, show them, fill them unless `wishes` forbid it; the exit status."""
     out = command.stdout
     columns = shutil.get_terminal_size().columns if out.isatty() else PLAIN_WIDTH
-    request = IngestRequest(selection, (), incremental=wishes.from_last, workers=settings.WORKERS)
+    request = IngestRequest(selection, (), incremental=wishes.from_last, trade_budget=0, workers=settings.WORKERS)
     planned, groups = _look(request)
     if wishes.only_unfillable:
         lines = unfillable_lines(groups, columns)

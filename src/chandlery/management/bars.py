@@ -8,6 +8,8 @@ from rich.console import Console, ConsoleRenderable, RichCast
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from chandlery.management.road import Road
+from chandlery.pipeline.events import PageWalked, WalkStarted
 from chandlery.reporting.progress import Pace, compact, duration
 from chandlery.reporting.wording import plain
 
@@ -126,6 +128,45 @@ class AskBar:
         left = pace.remaining if self._done else self._seconds or None
         figures = f"{self._done:,}/{self._series:,} series  {compact(self._candles)} candles  ETA {duration(left)}"
         self._live.update(self._task, completed=self._done, total=self._series, figures=figures)
+
+
+class WalkBar:
+    """Trades being walked: how much of the time is known, pages, trades, time left, and below how far each market is.
+
+    What is walked weighs by the requests it is expected to take, or by its minutes where that is not known.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._live = _TwoLines(console)
+        self._task = self._live.add_task("", total=0, figures="")
+        self._road = Road()
+        self._reached: dict[str, str] = {}
+
+    def start(self) -> None:
+        self._live.start()
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def expect(self, started: WalkStarted) -> None:
+        self._road.expect(started)
+        self._show()
+
+    def advance(self, page: PageWalked) -> None:
+        """One more page is there."""
+        self._road.advance(page)
+        self._reached[page.market] = f"{plain(page.market)} {page.reached:%Y-%m-%d %H:%M}"
+        self._live.below = ", ".join(self._reached[name] for name in page.current if name in self._reached)
+        self._show()
+
+    def _show(self) -> None:
+        road = self._road
+        pace = road.pace(self._clock() - self._started)
+        left = pace.remaining if road.pages else road.seconds or None
+        figures = f"{road.pages:,} pages  {compact(road.trades)} trades  ETA {duration(left)}"
+        self._live.update(self._task, completed=pace.done, total=pace.total, figures=figures)
 
 
 def _name(label: str) -> str:

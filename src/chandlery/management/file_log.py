@@ -12,7 +12,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from chandlery.errors import ChandleryError, UsageError
-from chandlery.pipeline.events import AskDone, AskWaiting, Event, FileDone, JobEnded, Noticed, SeriesAsked, SourcesFound
+from chandlery.pipeline.events import (
+    AskDone,
+    AskWaiting,
+    Event,
+    FileDone,
+    JobEnded,
+    Noticed,
+    SeriesAsked,
+    SourcesFound,
+    WalkDone,
+    WalkFailed,
+)
 from chandlery.reporting.as_json import as_plain, instant
 
 #: Of a longer list as many are logged, and how many were left off: a plan may name ten thousand files.
@@ -86,11 +97,11 @@ def level_of(event: Event) -> str:
     match event:
         case SourcesFound(problems=failed) | FileDone(error=failed) | SeriesAsked(error=failed) if failed:
             return ERROR
-        case JobEnded(status="FAILED"):
+        case JobEnded(status="FAILED") | WalkFailed():
             return ERROR
         case Noticed() | AskWaiting() | JobEnded(status="PAUSED"):
             return WARNING
-        case JobEnded(failures=failed) | AskDone(failed=failed) if failed:
+        case JobEnded(failures=failed) | AskDone(failed=failed) | WalkDone(failed=failed) if failed:
             return WARNING
         case _:
             return INFO

@@ -8,12 +8,23 @@ from types import TracebackType
 from typing import IO, Self, assert_never
 from uuid import UUID
 
-from chandlery.management.plan_text import api_text, ask_text, derivation_text, files_left_text, open_text
+from chandlery.management.plan_text import (
+    api_text,
+    ask_text,
+    derivation_text,
+    files_left_text,
+    open_text,
+    trades_text,
+    walk_text,
+)
+from chandlery.management.road import Road
 from chandlery.management.step_text import (
+    FillEvent,
     WorkEvent,
     answer_text,
     asked_text,
     asking_text,
+    audit_text,
     brought_something,
     cut_short,
     differing_text,
@@ -23,17 +34,23 @@ from chandlery.management.step_text import (
     files_text,
     filled_text,
     gaps_text,
+    ledger_text,
     resumed_text,
     series_text,
     source_text,
     step_title,
+    unpaid_text,
     waiting_text,
+    walk_cut_short,
+    walked_text,
+    walking_text,
     wanted_text,
 )
 from chandlery.pipeline.events import (
     AskDone,
     AskStarted,
     AskWaiting,
+    Audited,
     EdgeMoved,
     Event,
     FileDone,
@@ -44,12 +61,17 @@ from chandlery.pipeline.events import (
     GapsFound,
     JobEnded,
     JobStarted,
+    LedgerAsked,
     Noticed,
+    PageWalked,
     Planned,
     Resumed,
     SeriesAsked,
     SeriesFilled,
     SourcesFound,
+    WalkDone,
+    WalkFailed,
+    WalkStarted,
 )
 from chandlery.reporting.progress import Pace, compact, duration, size_text
 from chandlery.reporting.wording import days, plain, plural, width_of, widths
@@ -82,6 +104,8 @@ class LogListener:
         self._files = self._size = self._files_done = self._size_done = self._rows = self._told = 0
         self._series = self._series_done = self._candles = self._unanswered = self._differing = 0
         self._cut_short = False
+        self._road = Road()
+        self._looking = step_title(4, "Gaps")
         self._job: UUID | None = None
         self._waited_for = ""
         self._edge: EdgeMoved | None = None
@@ -126,6 +150,8 @@ class LogListener:
                 self._say(f"{step_title(3, 'CSV')}: {files_text(event, self._files)}")
             case GapsFound():
                 self._say(f"{step_title(4, 'Gaps')}: {gaps_text(event)}")
+                # What is looked at from here on is what was filled.
+                self._looking = step_title(5, "Fill")
             case AskStarted():
                 self._ask_started(event)
             case AskWaiting():
@@ -134,6 +160,24 @@ class LogListener:
                 self._series_asked(event)
             case AskDone():
                 self._ask_done(event)
+            case _:
+                self._fill(event)
+
+    def _fill(self, event: FillEvent) -> None:
+        match event:
+            case LedgerAsked():
+                self._say(f"{self._looking}: {ledger_text(event)}")
+            case Audited():
+                self._audited(event)
+            case WalkStarted():
+                self._walk_started(event)
+            case PageWalked():
+                self._page_walked(event)
+            case WalkFailed():
+                self._errors.add(event.error)
+                self._say(f"FAILED {failure_text(event.market, event.error)}", at=0)
+            case WalkDone():
+                self._walk_done(event)
             case FillStarted():
                 self._fill_started(event)
             case SeriesFilled():
@@ -166,6 +210,8 @@ class LogListener:
         if made.files_serve:
             parts.append(f"from CSV {days(made.files_serve)}")
         parts.append(f"from the API {api_text(made)}")
+        if made.walks:
+            parts.append(f"from trades {trades_text(made)}")
         parts.append(f"{plural(len(made.derivations), 'series', 'series')} to derive")
         parts.append(f"{plural(len(made.open), 'range')} left open")
         self._say(f"{step_title(2, 'Plan')}: {'; '.join(parts)}")
@@ -173,6 +219,8 @@ class LogListener:
             self._say(f"  {files_left_text(made)}")
         for ask in made.asks:
             self._say(f"  ask: {ask_text(ask)}", at=3)
+        for walk in made.walks:
+            self._say(f"  walk: {walk_text(walk)}", at=3)
         for derivation in made.derivations:
             self._say(f"  {derivation_text(derivation)}", at=3)
         for part in made.open:
@@ -249,6 +297,33 @@ class LogListener:
         if self._differing:
             self._say(f"{step_title(5, 'Fill')}: {differing_text(self._differing)}")
             self._differing = 0
+
+    def _audited(self, event: Audited) -> None:
+        self._say(f"{self._looking}: {audit_text(event)}")
+        for example in event.examples:
+            self._say(f"  CONTRADICTED {plain(example)}")
+
+    def _walk_started(self, event: WalkStarted) -> None:
+        self._say(f"{step_title(5, 'Fill')}: {walking_text(event)}")
+        for walk in event.walks:
+            self._say(f"  walk: {walk_text(walk)}", at=2)
+        self._road, self._started, self._told = Road(), self._clock(), 0
+        self._road.expect(event)
+
+    def _page_walked(self, event: PageWalked) -> None:
+        self._road.advance(event)
+        pace = self._road.pace(self._clock() - self._started)
+        if tenth := self._next_tenth(pace):
+            pages = f"{plural(self._road.pages, 'page')}, {compact(self._road.trades)} trades"
+            self._say(f"{step_title(5, 'Fill')}: {tenth * TENTHS}%, {pages}, ETA {duration(pace.remaining)}")
+
+    def _walk_done(self, event: WalkDone) -> None:
+        self._say(f"{step_title(5, 'Fill')}: {walked_text(event)}")
+        if event.unpaid:
+            self._say(f"{step_title(5, 'Fill')}: {unpaid_text(event)}")
+        if event.conflicting:
+            self._say(f"{step_title(5, 'Fill')}: {differing_text(event.conflicting)}")
+        self._cut_short = self._cut_short or walk_cut_short(event)
 
     def _edge_moved(self, event: EdgeMoved) -> None:
         # Whether there is anything to say is known at the end, with the failures.

@@ -2,12 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from chandlery.pipeline.events import AskPlanned, DerivationPlanned, OpenPlanned, PlanLine, Planned
-from chandlery.reporting.progress import about, size_text
+from chandlery.candles.timerange import RangeSet
+from chandlery.pipeline.events import (
+    AskPlanned,
+    DerivationPlanned,
+    FilePlanned,
+    OpenPlanned,
+    PlanLine,
+    Planned,
+    WalkPlanned,
+)
+from chandlery.reporting.progress import about, compact, size_text
 from chandlery.reporting.wording import PLAIN_WIDTH, days, plain, plural, span, width_of, wrapped
 
 MOST_FILES = 20
 MOST_ASKS = 20
+MOST_WALKS = 20
 MOST_DERIVATIONS = 20
 MOST_OPEN = 20
 NOTHING_WRITTEN = "Nothing was written."
@@ -15,13 +25,14 @@ NOTHING_WRITTEN = "Nothing was written."
 
 def render_plan(planned: Planned, width: int | None = None) -> str:
     """What a run would do, for --dry-run: what it would read, ask for and derive, what would remain open, and why."""
-    columns = width or PLAIN_WIDTH
+    columns, left = width or PLAIN_WIDTH, planned.open
     sections: list[Iterable[str]] = [
         plan_lines(planned, columns),
-        _files(planned),
-        _asks(planned.asks),
-        _derivations(planned.derivations),
-        _open(planned.open),
+        _listed("Files to read", [_file_text(f) for f in planned.files], MOST_FILES, "Files: none to read"),
+        _listed("Requests", [ask_text(ask) for ask in planned.asks], MOST_ASKS),
+        *([_listed("Walks over trades", [walk_text(w) for w in planned.walks], MOST_WALKS)] if planned.walks else []),
+        _listed("Derivations", [derivation_text(made) for made in planned.derivations], MOST_DERIVATIONS),
+        _listed("Left open", [open_text(p) for p in left], MOST_OPEN, "Left open: nothing", _left_off(left)),
     ]
     body = ["\n".join(_fit(lines, columns)) for lines in sections]
     return "\n\n".join(["Plan:", *body, NOTHING_WRITTEN]) + "\n"
@@ -41,6 +52,7 @@ def plan_lines(planned: Planned, columns: int) -> list[str]:
         *left,
         f"• From CSV: {serve}",
         f"• From the API: {api_text(planned)}",
+        *([f"• From trades: {trades_text(planned)}"] if planned.walks else []),
         f"• Derived from finer intervals: {plural(derived, 'series', 'series')}",
         "",
         *slot_table(planned.lines, columns),
@@ -54,6 +66,32 @@ def api_text(planned: Planned) -> str:
     time = f", {about(planned.ask_seconds)}" if planned.ask_seconds else ""
     dates = f" ({days(planned.api_serves)})" if planned.api_serves else ""
     return f"{plural(len(planned.asks), 'request')}{_again(planned)}{time}{dates}"
+
+
+def trades_text(planned: Planned) -> str:
+    """2 markets, 132 requests, about 2 minutes (2026-08-01 to 2026-11-23); at most 3,600 requests this time"""
+    markets = plural(len(planned.walks), "market")
+    dates = f" ({days(whole)})" if (whole := RangeSet(walk.span for walk in planned.walks).span) else ""
+    if planned.walk_requests is None:
+        price = "how many requests it takes is known once the exchange's weekly figures are"
+        return f"{markets}{dates}; {price}{_limit(planned)}"
+    requests = f"about {plural(planned.walk_requests, 'request')}, {about(planned.walk_seconds)}"
+    return f"{markets}, {requests}{dates}{_limit(planned)}"
+
+
+def _limit(planned: Planned) -> str:
+    budget = planned.trade_budget
+    if budget is None or (planned.walk_requests is not None and planned.walk_requests <= budget):
+        return ""
+    return f"; no more than {budget:,} this time (--trade-budget)"
+
+
+def walk_text(walk: WalkPlanned) -> str:
+    """XBTUSD: 2026-08-01 00:00 to 2026-11-23 22:30 UTC (165,030 minutes, about 1.20M trades, 1,205 requests)"""
+    price = ", price not known yet"
+    if walk.requests is not None and walk.trades is not None:
+        price = f", about {compact(walk.trades)} trades, {plural(walk.requests, 'request')}"
+    return f"{plain(walk.market)}: {span(walk.span)} ({plural(walk.slots, 'minute')}{price})"
 
 
 def _again(planned: Planned) -> str:
@@ -77,9 +115,10 @@ def slot_table(lines: Sequence[PlanLine], columns: int) -> list[str]:
 
     A table, or a sentence an interval where `columns` are too few for it.
     """
-    header = ("Interval", "Slots", "Known", "Files", "Derived", "API", "Open")
+    walked = any(line.from_trades for line in lines)
+    header = ("Interval", "Slots", "Known", "Files", "Derived", "API", *(["Trades"] if walked else []), "Open")
     rows = [
-        (width_of(line.interval), *(f"{number:,}" for number in _numbers(line)))
+        (width_of(line.interval), *(f"{number:,}" for number in _numbers(line, walked=walked)))
         for line in sorted(lines, key=lambda line: line.interval)
     ]
     table = [header, *rows]
@@ -95,35 +134,34 @@ def slot_table(lines: Sequence[PlanLine], columns: int) -> list[str]:
 
 
 def _sentence(row: Sequence[str]) -> str:
-    width, wanted, known, files, derived, api, left = row
+    width, wanted, known, files, derived, api, *trades, left = row
     answered = f"{known} known, {files} from files, {derived} derived, {api} from the API"
+    answered += f", {trades[0]} from trades" if trades else ""
     return f"• {width}: {wanted} slots: {answered}; {left} stay open"
 
 
-def _numbers(line: PlanLine) -> tuple[int, ...]:
-    return line.wanted, line.known, line.from_files, line.derived, line.from_api, line.open
+def _numbers(line: PlanLine, *, walked: bool) -> tuple[int, ...]:
+    trades = (line.from_trades,) if walked else ()
+    return (line.wanted, line.known, line.from_files, line.derived, line.from_api, *trades, line.open)
 
 
-def _files(planned: Planned) -> Iterator[str]:
-    if not planned.files:
-        yield "Files: none to read"
+def _listed(what: str, lines: Sequence[str], most: int, none: str = "", rest: str = "") -> Iterator[str]:
+    """A heading with the number, then the first of them; `none` where there is nothing to list."""
+    if not lines:
+        yield none or f"{what}: none"
         return
-    yield f"Files to read, {len(planned.files):,}:"
-    for file in planned.files[:MOST_FILES]:
-        yield f"• {plain(file.label)} ({size_text(file.size)})"
-    if len(planned.files) > MOST_FILES:
-        yield f"… and {len(planned.files) - MOST_FILES:,} more"
+    yield f"{what}, {len(lines):,}:"
+    yield from (f"• {line}" for line in lines[:most])
+    if len(lines) > most:
+        yield f"… and {len(lines) - most:,} more{rest}"
 
 
-def _asks(asks: Sequence[AskPlanned]) -> Iterator[str]:
-    if not asks:
-        yield "Requests: none"
-        return
-    yield f"Requests, {len(asks):,}:"
-    for ask in asks[:MOST_ASKS]:
-        yield f"• {ask_text(ask)}"
-    if len(asks) > MOST_ASKS:
-        yield f"… and {len(asks) - MOST_ASKS:,} more"
+def _file_text(file: FilePlanned) -> str:
+    return f"{plain(file.label)} ({size_text(file.size)})"
+
+
+def _left_off(left: Sequence[OpenPlanned]) -> str:
+    return f" ({plural(sum(part.candles for part in left[MOST_OPEN:]), 'candle')})"
 
 
 def ask_text(ask: AskPlanned) -> str:
@@ -131,32 +169,9 @@ def ask_text(ask: AskPlanned) -> str:
     return f"{series}: {span(ask.span)} ({plural(ask.slots, 'slot')})"
 
 
-def _derivations(derivations: Sequence[DerivationPlanned]) -> Iterator[str]:
-    if not derivations:
-        yield "Derivations: none"
-        return
-    yield f"Derivations, {len(derivations):,}:"
-    for made in derivations[:MOST_DERIVATIONS]:
-        yield f"• {derivation_text(made)}"
-    if len(derivations) > MOST_DERIVATIONS:
-        yield f"… and {len(derivations) - MOST_DERIVATIONS:,} more"
-
-
 def derivation_text(made: DerivationPlanned) -> str:
     series = f"{plain(made.market)} {width_of(made.interval)}"
     return f"{series} from {width_of(made.finer)}: {span(made.span)} ({plural(made.slots, 'slot')})"
-
-
-def _open(left: Sequence[OpenPlanned]) -> Iterator[str]:
-    if not left:
-        yield "Left open: nothing"
-        return
-    yield f"Left open, {len(left):,}:"
-    for part in left[:MOST_OPEN]:
-        yield f"• {open_text(part)}"
-    if len(left) > MOST_OPEN:
-        rest = left[MOST_OPEN:]
-        yield f"… and {len(rest):,} more ({plural(sum(part.candles for part in rest), 'candle')})"
 
 
 def open_text(part: OpenPlanned) -> str:

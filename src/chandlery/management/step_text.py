@@ -9,6 +9,7 @@ from chandlery.pipeline.events import (
     AskDone,
     AskStarted,
     AskWaiting,
+    Audited,
     EdgeMoved,
     FileDone,
     FilesDone,
@@ -17,28 +18,27 @@ from chandlery.pipeline.events import (
     FillStarted,
     GapsFound,
     JobEnded,
+    LedgerAsked,
+    PageWalked,
     Resumed,
     SeriesAsked,
     SeriesFilled,
     SourceFound,
+    WalkDone,
+    WalkFailed,
+    WalkStarted,
 )
 from chandlery.reporting.completeness import CompletenessReport
 from chandlery.reporting.progress import about, compact, span_text
 from chandlery.reporting.wording import floored, plain, plural, width_of
 
+#: What is told of trades and derivation, late in step 5.
+FillEvent = (
+    LedgerAsked | Audited | WalkStarted | PageWalked | WalkFailed | WalkDone | FillStarted | SeriesFilled | FillDone
+)
 #: What is told from step 3 to step 5, while the work goes on.
 WorkEvent = (
-    FilesStarted
-    | FileDone
-    | FilesDone
-    | GapsFound
-    | AskStarted
-    | AskWaiting
-    | SeriesAsked
-    | AskDone
-    | FillStarted
-    | SeriesFilled
-    | FillDone
+    FilesStarted | FileDone | FilesDone | GapsFound | AskStarted | AskWaiting | SeriesAsked | AskDone | FillEvent
 )
 STEPS = 6
 _KINDS = {"FOLDER": "folder", "ZIP": "ZIP", "SPLIT": "split ZIP", "LOOSE": "loose files"}
@@ -70,6 +70,7 @@ def gaps_text(found: GapsFound) -> str:
         return unknown or "no gaps"
     kinds = [f"{found.derivable:,} derivable", f"{found.api_fillable:,} API-fillable"]
     kinds += [f"{found.partly:,} partly"] if found.partly else []
+    kinds += [f"{found.from_trades:,} from trades"] if found.from_trades else []
     kinds.append(f"{found.require_csv:,} {'requires' if found.require_csv == 1 else 'require'} CSV")
     text = f"{plural(found.gaps, 'gap')} ({plural(found.candles, 'candle')}): {', '.join(kinds)}"
     return f"{text}; {unknown}" if unknown else text
@@ -120,6 +121,60 @@ def asked_text(done: AskDone) -> str:
 def cut_short(done: AskDone) -> bool:
     """Whether something ended the asking before its end."""
     return done.series < done.of
+
+
+def ledger_text(asked: LedgerAsked) -> str:
+    """ledger: weekly figures of 3 markets, the first trade of 2 markets; 5 requests in 1.2 s"""
+    parts = [f"weekly figures of {plural(asked.markets, 'market')}"] if asked.markets else []
+    parts += [f"daily figures of {plural(asked.daily, 'market')}"] if asked.daily else []
+    parts += [f"the first trade of {plural(asked.dated, 'market')}"] if asked.dated else []
+    parts += [f"{asked.failed:,} without an answer"] if asked.failed else []
+    requests = f"{plural(asked.requests, 'request')} in {asked.seconds:,.1f} s"
+    return f"ledger: {', '.join(parts) or 'nothing'}; {requests}"
+
+
+def audit_text(audited: Audited) -> str:
+    """audit: 1,234 weeks of 8 series compared with the ledger: 1,230 confirmed, 4 contradicted"""
+    parts = [f"{audited.confirmed:,} confirmed"]
+    parts += [f"{audited.short:,} contradicted"] if audited.short else []
+    parts += [f"{audited.differing:,} differ a little"] if audited.differing else []
+    weeks = f"{plural(audited.weeks, 'week')} of {plural(audited.series, 'series', 'series')}"
+    return f"audit: {weeks} compared with the ledger: {', '.join(parts)}"
+
+
+def walking_text(started: WalkStarted) -> str:
+    """walking over the trades of 3 markets: about 1,205 requests (1.20M trades), about 21 minutes"""
+    text = f"walking over the trades of {plural(len(started.walks), 'market')}"
+    if started.requests is None:
+        price = "nobody knows yet how many requests it takes"
+    else:
+        trades = sum(walk.trades or 0.0 for walk in started.walks)
+        price = f"about {plural(started.requests, 'request')} ({compact(trades)} trades), {about(started.seconds)}"
+    over = started.budget is not None and (started.requests is None or started.requests > started.budget)
+    return f"{text}: {price}{f'; no more than {started.budget:,} this time' if over else ''}"
+
+
+def walked_text(done: WalkDone) -> str:
+    """3 markets walked: 1,203,456 trades on 1,210 pages, 134,000 new candles; 1,212 requests in 1,250.0 s"""
+    markets = plural(done.markets, "market")
+    if done.markets < done.of:
+        markets = f"{done.markets:,} of {plural(done.of, 'market')}"
+    failed = f", {done.failed:,} failed" if done.failed else ""
+    what = f"{plural(done.trades, 'trade')} on {plural(done.pages, 'page')}, {plural(done.candles, 'new candle')}"
+    changed = f", {done.replaced:,} replaced" if done.replaced else ""
+    changed += f", {done.removed:,} removed" if done.removed else ""
+    requests = f"{plural(done.requests, 'request')} in {done.seconds:,.1f} s"
+    return f"{markets} walked{failed}: {what}{changed}; {requests}"
+
+
+def unpaid_text(done: WalkDone) -> str:
+    markets = plural(done.unpaid, "market")
+    return f"the trade budget is spent; what is left of {markets} is walked by the next run, or with --trade-budget N"
+
+
+def walk_cut_short(done: WalkDone) -> bool:
+    """Whether something ended the walks before their end."""
+    return done.markets < done.of or bool(done.unpaid)
 
 
 def differing_text(candles: int) -> str:

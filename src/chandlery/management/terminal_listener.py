@@ -11,13 +11,15 @@ from uuid import UUID
 from rich.console import Console
 from rich.text import Text
 
-from chandlery.management.bars import AskBar, FileBar, SeriesBar
-from chandlery.management.plan_text import ask_text, derivation_text, open_text, plan_lines
+from chandlery.management.bars import AskBar, FileBar, SeriesBar, WalkBar
+from chandlery.management.plan_text import ask_text, derivation_text, open_text, plan_lines, walk_text
 from chandlery.management.step_text import (
+    FillEvent,
     WorkEvent,
     answer_text,
     asked_text,
     asking_text,
+    audit_text,
     cut_short,
     differing_text,
     edge_lines,
@@ -26,16 +28,22 @@ from chandlery.management.step_text import (
     files_text,
     filled_text,
     gaps_text,
+    ledger_text,
     resumed_text,
     series_text,
     source_text,
     step_title,
+    unpaid_text,
     waiting_text,
+    walk_cut_short,
+    walked_text,
+    walking_text,
 )
 from chandlery.pipeline.events import (
     AskDone,
     AskStarted,
     AskWaiting,
+    Audited,
     EdgeMoved,
     Event,
     FileDone,
@@ -46,12 +54,17 @@ from chandlery.pipeline.events import (
     GapsFound,
     JobEnded,
     JobStarted,
+    LedgerAsked,
     Noticed,
+    PageWalked,
     Planned,
     Resumed,
     SeriesAsked,
     SeriesFilled,
     SourcesFound,
+    WalkDone,
+    WalkFailed,
+    WalkStarted,
 )
 from chandlery.reporting.progress import size_text
 from chandlery.reporting.wording import box, listed, plain, plural, width_of, widths, wrapped
@@ -69,7 +82,7 @@ class TerminalListener:
         self._console = console
         self._verbosity = verbosity
         self._clock = clock
-        self._bar: FileBar | AskBar | SeriesBar | None = None
+        self._bar: FileBar | AskBar | SeriesBar | WalkBar | None = None
         self._job: UUID | None = None
         self._in_step = 0
         self._files = self._unanswered = 0
@@ -123,6 +136,24 @@ class TerminalListener:
                 self._series_asked(event)
             case AskDone():
                 self._ask_done(event)
+            case _:
+                self._fill(event)
+
+    def _fill(self, event: FillEvent) -> None:
+        match event:
+            case LedgerAsked():
+                self._ledger_asked(event)
+            case Audited():
+                self._audited(event)
+            case WalkStarted():
+                self._walk_started(event)
+            case PageWalked():
+                if isinstance(self._bar, WalkBar):
+                    self._bar.advance(event)
+            case WalkFailed():
+                self._walk_failed(event)
+            case WalkDone():
+                self._walk_done(event)
             case FillStarted():
                 self._fill_started(event)
             case SeriesFilled():
@@ -167,6 +198,8 @@ class TerminalListener:
             self._say(f"  {line}" if line else "")
         for ask in made.asks:
             self._say(f"  ? {ask_text(ask)}", at=3)
+        for walk in made.walks:
+            self._say(f"  → {walk_text(walk)}", at=3)
         for derivation in made.derivations:
             self._say(f"  → {derivation_text(derivation)}", at=3)
         for part in made.open:
@@ -260,6 +293,50 @@ class TerminalListener:
             self._say(f"  ! {differing_text(self._differing)}", style=WARN)
             self._differing = 0
 
+    def _look(self) -> None:
+        """The ledger tells gaps, and later what came of them."""
+        if self._in_step < 5:
+            self._step(4, "Gaps")
+
+    def _ledger_asked(self, event: LedgerAsked) -> None:
+        self._stop_bar()
+        self._look()
+        mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
+        self._say(f"  {mark} {_sentence(ledger_text(event))}", style=style)
+
+    def _audited(self, event: Audited) -> None:
+        self._stop_bar()
+        self._look()
+        self._say(f"  {_sentence(audit_text(event))}", style=WARN if event.short else GOOD)
+        for example in event.examples:
+            self._say(f"  ! {plain(example)}", style=WARN)
+
+    def _walk_started(self, event: WalkStarted) -> None:
+        self._step(5, "Fill")
+        self._say(f"  {_sentence(walking_text(event))}")
+        for walk in event.walks:
+            self._say(f"  → {walk_text(walk)}", at=2)
+        if not isinstance(self._bar, WalkBar):
+            self._start_bar(WalkBar(self._console, self._clock))
+        if isinstance(self._bar, WalkBar):
+            self._bar.expect(event)
+
+    def _walk_failed(self, event: WalkFailed) -> None:
+        self._told.add(event.error)
+        self._say(f"  ✗ {failure_text(event.market, event.error)}", at=0, style=BAD)
+
+    def _walk_done(self, event: WalkDone) -> None:
+        self._stop_bar()
+        self._step(5, "Fill")
+        short = walk_cut_short(event)
+        mark, style = ("✗", BAD) if event.failed else ("!", WARN) if short else ("✓", GOOD)
+        self._say(f"  {mark} {walked_text(event)}", style=style)
+        if event.unpaid:
+            self._say(f"  ! {_sentence(unpaid_text(event))}", style=WARN)
+        if event.conflicting:
+            self._say(f"  ! {differing_text(event.conflicting)}", style=WARN)
+        self._cut_short = self._cut_short or short
+
     def _edge_moved(self, event: EdgeMoved) -> None:
         self._stop_bar()
         self._say("")
@@ -303,7 +380,7 @@ class TerminalListener:
             self._say("")
             self._say(step_title(number, name), style=HEAD)
 
-    def _start_bar(self, bar: FileBar | AskBar | SeriesBar) -> None:
+    def _start_bar(self, bar: FileBar | AskBar | SeriesBar | WalkBar) -> None:
         self._stop_bar()
         if self._verbosity:
             self._bar = bar
@@ -322,3 +399,7 @@ class TerminalListener:
     def _print(self, lines: Sequence[str], style: str) -> None:
         # As Text, never as markup: [names] of files are not ours to obey.
         self._console.print(Text("\n".join(lines), style), soft_wrap=True)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+from chandlery.candles.series import Series
 from chandlery.models import GapRecord
 from chandlery.pipeline import events
 from chandlery.pipeline.ask import Asked, questions
@@ -15,9 +16,6 @@ from chandlery.pipeline.plan import Plan
 from chandlery.pipeline.record import record_asked
 from chandlery.pipeline.run import Run
 
-#: What failures of the API as a whole are listed under.
-API = "Kraken's API"
-
 
 def ask_api(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Event]:
     """One request a series; what is answered is recorded as it comes."""
@@ -26,11 +24,15 @@ def ask_api(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.E
         yield events.AskStarted(0, skipped=skipped)
         return
     run.hold({ask.series for ask in due.asks})
+    if run.gave_up:
+        with run.recording():
+            run.job.count(series_failed=_left_unanswered(run, due))
+        return
     with run.recording():
         mark_attempted(rows, {ask.series: ask.ranges for ask in due.asks}, run.surroundings.clock())
     started, done, failed, candles, conflicting = time.monotonic(), 0, 0, 0, 0
     yield events.AskStarted(len(due.asks), ask_seconds(due.asks, run.surroundings.api))
-    conversation: Conversation[Asked] = Conversation(run.surroundings, run.executor, run.should_stop)
+    conversation: Conversation[Asked] = Conversation(run.surroundings, run.executor, run.should_stop, run.ahead)
     for told in conversation.about(questions(due.asks)):
         run.beat()
         match told:
@@ -44,19 +46,17 @@ def ask_api(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.E
                 yield events.Noticed(clocks_apart(told.ahead))
             case Asked() if told.unlisted:
                 done += 1
-                yield from _unlisted(run, told)
+                run.asked.add(told.ask.series)
+                yield from unlisted(run, told.ask.series, told.error)
             case Asked():
                 event = _answered(run, told, conversation.current)
                 done, failed, candles = done + 1, failed + bool(told.error), candles + event.inserted
                 conflicting += event.conflicting
                 yield event
+    run.ahead = conversation.ahead
     if conversation.error is not None:
-        run.gave_up = True
-        run.failures.append((API, str(conversation.error)))
-        for ask in due.asks:
-            if ask.series not in run.asked:
-                run.unanswered[ask.series] = str(conversation.error)
-                failed += 1
+        run.give_up(conversation.error)
+        failed += _left_unanswered(run, due)
     # Whatever came of it: nobody is asked twice in one run.
     run.asked.update(ask.series for ask in due.asks)
     with run.recording():
@@ -65,6 +65,13 @@ def ask_api(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.E
     yield events.AskDone(
         done, failed, candles, run.revised, conversation.requests, time.monotonic() - started, len(due.asks)
     )
+
+
+def _left_unanswered(run: Run, due: Plan) -> int:
+    """Note why series were not asked for; how many."""
+    left = [ask.series for ask in due.asks if ask.series not in run.asked]
+    run.unanswered.update((series, run.gave_up) for series in left)
+    return len(left)
 
 
 def _why_nobody_is_asked(run: Run, due: Plan) -> str | None:
@@ -104,12 +111,10 @@ def _answered(run: Run, told: Asked, current: tuple[str, ...]) -> events.SeriesA
     )
 
 
-def _unlisted(run: Run, told: Asked) -> Iterator[events.Noticed]:
+def unlisted(run: Run, series: Series, error: str) -> Iterator[events.Noticed]:
     """The exchange no longer lists a market: no failure, but to be told, once."""
-    series = told.ask.series
     market = run.facts[series.market].market
-    run.asked.add(series)
-    run.unanswered[series] = told.error
+    run.unanswered[series] = error
     if market.is_listed:
         with run.recording():
             market.mark_absent(run.surroundings.clock())

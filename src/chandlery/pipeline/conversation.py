@@ -100,11 +100,15 @@ class Question(Protocol[News]):
 
 @dataclass(slots=True)
 class Conversation(Generic[News]):
-    """All questions of one step. `requests` counts every attempt; `error` is why not all was asked, if so."""
+    """All questions of one step. `requests` counts every attempt; `error` is why not all was asked, if so.
+
+    `ahead`: by how much our clock is ahead of the exchange's; None: it is asked first, and for its state.
+    """
 
     around: Surroundings
     executor: Executor
     should_stop: Callable[[], bool]
+    ahead: timedelta | None = None
     requests: int = 0
     error: ChandleryError | None = None
     current: tuple[str, ...] = ()
@@ -120,6 +124,7 @@ class Conversation(Generic[News]):
                     self.current = desk.current
                     yield told
             finally:
+                self.ahead = desk.ahead
                 self.requests = desk.requests
                 self.error = desk.error
 
@@ -138,7 +143,7 @@ class Desk(Generic[News]):
         self._finishing: set[asyncio.Task[Any]] = set()
         self._unanswered = self._unreachable = 0
         self._stopping = False
-        self._ahead = timedelta(0)
+        self.ahead = of.ahead
         #: The markets that are listed, once somebody had to know.
         self._listed: asyncio.Task[frozenset[str]] | None = None
         self.error: ChandleryError | None = None
@@ -157,7 +162,7 @@ class Desk(Generic[News]):
     @property
     def exchange_time(self) -> datetime:
         """By our clock, as the exchange's was found to differ from it: never later than it is there, UTC."""
-        return self._of.around.clock() - self._ahead
+        return self._of.around.clock() - (self.ahead or timedelta(0))
 
     def tell(self, news: News) -> None:
         """Something came of a request."""
@@ -218,7 +223,8 @@ class Desk(Generic[News]):
         settings = self._of.around.api
         try:
             async with KrakenApi(settings, on_wait=self._waits) as self._api:
-                await self._look_at_exchange(self._api)
+                if self.ahead is None:
+                    await self._look_at_exchange(self._api)
                 if self.error is None:
                     await self._side_by_side(min(settings.connections, len(self._waiting)))
         except asyncio.CancelledError:
@@ -261,15 +267,15 @@ class Desk(Generic[News]):
                 waited += step
             # Our clock is read when the answer is there: what is on the way makes us earlier, never later.
             server = await api.server_time()
-            self._ahead = self._of.around.clock() - server
+            self.ahead = self._of.around.clock() - server
         except Unreachable as error:
             self.error = GaveUp(error=error, unasked=len(self._waiting))
         except ApiError as error:
             # It may tell candles all the same.
             self._told.put_nowait(Remark(str(error)))
         else:
-            if abs(self._ahead) > CLOCKS_APART:
-                self._told.put_nowait(ClocksApart(self._ahead))
+            if abs(self.ahead) > CLOCKS_APART:
+                self._told.put_nowait(ClocksApart(self.ahead))
 
     async def _ask_in_turn(self) -> None:
         while self._waiting and self.error is None:

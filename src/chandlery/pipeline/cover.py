@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Min
 
-from chandlery.candles.evidence import Coverage
+from chandlery.candles.evidence import Coverage, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.start import earliest_slot
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.exchanges.kraken.archive_claims import SETTLED
 from chandlery.models import ArchiveRelease, DataCoverageRange, FileIngestionRecord, Market
-from chandlery.pipeline.knowledge import MarketFacts, know
+from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, know
 from chandlery.stores.base import CandleStore
+
+#: The longest a quarter can be.
+QUARTER = timedelta(days=92)
 
 
 def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
@@ -42,6 +45,46 @@ def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
             claims = release_claims(release, market_facts, market.altname in present, read)
             gained += _record(market_facts, claims, now)
     return gained
+
+
+def date_delistings(facts: Iterable[MarketFacts]) -> list[Market]:
+    """Markets that are found to be delisted: the exchange no longer lists them, and a release or a walk over trades
+    shows nothing for a quarter after the last candle. What comes after that one is UNLISTED from now on (design,
+    section 3). Call it inside a transaction.
+    """
+    found: list[Market] = []
+    for one in facts:
+        if one.market.is_listed or one.market.delisted_at is not None:
+            continue
+        last = _last_trade(one)
+        if last is not None and _is_silent(one, TimeRange(last, last + QUARTER)):
+            one.market.delisted_at = last
+            one.market.save(update_fields=["delisted_at"])
+            found.append(one.market)
+    return found
+
+
+def _last_trade(facts: MarketFacts) -> datetime | None:
+    """The end of the last slot that traded, by the narrowest width that tells."""
+    ends: dict[Interval, datetime] = {}
+    for interval, known in facts.series.items():
+        if isinstance(known.traded, StoredSlots) and known.traded.span is not None:
+            ends[interval] = known.traded.span.end
+    if not ends:
+        return None
+    latest = max(ends.values())
+    # Wider slots end later than the trade that they hold.
+    return min(end for interval, end in ends.items() if latest - end < max(ends).delta)
+
+
+def _is_silent(facts: MarketFacts, after: TimeRange) -> bool:
+    """Whether a release or a walk answers for all of the time that begins with the end of the last candle."""
+    told = (Source.CSV, Source.TRADES)
+    for interval, known in facts.series.items():
+        ranges = RangeSet.union(r for kind, r in known.coverage.items() if kind.source in told and not kind.provisional)
+        if ranges.covers(after.aligned_outwards(interval)):
+            return True
+    return False
 
 
 def release_claims(

@@ -25,7 +25,8 @@ def derive(run: Run) -> Iterator[events.Event]:
         if not derivations or run.should_stop():
             continue
         yield events.FillStarted(len(derivations))
-        tasks = [DeriveTask(d, run.surroundings.store_url, run.surroundings.home) for d in derivations]
+        around = run.surroundings
+        tasks = [DeriveTask(d, around.store_url, around.home, run.doubted(d.series) & d.ranges) for d in derivations]
         schedule = Schedule(
             run.executor, derive_series, lambda task: task.derivation.series, run.request.workers, run.beat
         )

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from chandlery.candles.gap import Gap, gaps_of, reconcile
+from chandlery.candles.gap import Gap, Reason, gaps_of, reconcile
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -27,7 +27,8 @@ def open_gaps(known: Knowledge, within: Iterable[TimeRange]) -> list[Gap]:
 
 def status_of(entry: GapEntry) -> GapStatus:
     """What a gap is as long as nobody has done anything about it."""
-    return GapStatus.UNFILLABLE if entry.overflow == entry.gap.candles else GapStatus.DETECTED
+    is_beyond = entry.overflow == entry.gap.candles and entry.gap.reason is Reason.MISSING
+    return GapStatus.UNFILLABLE if is_beyond else GapStatus.DETECTED
 
 
 def mark_attempted(rows: Iterable[GapRecord], asked: Mapping[Series, RangeSet], now: datetime) -> None:

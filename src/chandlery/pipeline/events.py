@@ -54,6 +54,7 @@ class PlanLine:
     from_api: int
     derived: int
     open: int
+    from_trades: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,19 @@ class AskPlanned:
     interval: Interval
     slots: int
     span: TimeRange
+
+
+@dataclass(frozen=True, slots=True)
+class WalkPlanned:
+    """The trades of a market are to be walked over `slots` minutes within `span`. `trades` and `requests` are what is
+    to be expected; None where nothing tells yet.
+    """
+
+    market: str
+    slots: int
+    span: TimeRange
+    trades: float | None = None
+    requests: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,12 @@ class Planned:
     api_serves: TimeRange | None = None
     #: Files that an incremental run leaves to the next full one, although they hold what is open.
     files_left: int = 0
+    #: Walks over trades; `walk_requests` is None where it is not known yet what one of them takes.
+    walks: tuple[WalkPlanned, ...] = ()
+    walk_requests: int | None = 0
+    walk_seconds: float = 0.0
+    #: Requests that may be spent on walks; None: any number.
+    trade_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +182,8 @@ class GapsFound:
     partly: int = 0
     #: Series of which nothing at all is known.
     unknown: int = 0
+    #: Of which the trades are going to be walked.
+    from_trades: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +233,86 @@ class AskDone:
     requests: int
     seconds: float
     #: So many were to be asked for.
+    of: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerAsked:
+    """The weekly figures of so many markets came, and `failed` did not; `daily` were asked for their days as well.
+
+    `dated` markets had their first trade found. `requests` counts every attempt.
+    """
+
+    markets: int
+    failed: int = 0
+    daily: int = 0
+    dated: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """Stored candles were added up and compared with the exchange's own weekly figures.
+
+    `weeks` were compared, summed over series; `confirmed` are equal, `short` contradicted, `differing` a finding only.
+    """
+
+    series: int
+    weeks: int
+    confirmed: int
+    short: int
+    differing: int
+    #: Up to a few of the contradicted, in words.
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WalkStarted:
+    """Trades are walked, markets side by side. `requests` is None where nobody knows how many it will take."""
+
+    walks: tuple[WalkPlanned, ...]
+    requests: int | None
+    seconds: float
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageWalked:
+    """One page of trades of `market` is there: all of `part` before `reached` is known."""
+
+    market: str
+    part: TimeRange
+    trades: int
+    reached: datetime
+    #: The markets being walked now.
+    current: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WalkFailed:
+    """The walk over a market's trades came to no end, and why. What was fetched is kept."""
+
+    market: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WalkDone:
+    """What came of all walks. `unpaid` ended for want of requests; `removed` candles were proven never to have been."""
+
+    markets: int
+    failed: int
+    pages: int
+    trades: int
+    candles: int
+    requests: int
+    seconds: float
+    replaced: int = 0
+    conflicting: int = 0
+    removed: int = 0
+    breaks: int = 0
+    unpaid: int = 0
     of: int = 0
 
 
@@ -303,6 +405,12 @@ Event = (
     | AskWaiting
     | SeriesAsked
     | AskDone
+    | LedgerAsked
+    | Audited
+    | WalkStarted
+    | PageWalked
+    | WalkFailed
+    | WalkDone
     | FillStarted
     | SeriesFilled
     | FillDone

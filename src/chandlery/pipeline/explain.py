@@ -22,6 +22,7 @@ from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.pipeline.plan import ALL_TIME, Derivation, FileOnHand, Plan, Wanted
 from chandlery.pipeline.request import IngestRequest, Surroundings
+from chandlery.pipeline.walks import TradeWalk, requests_of
 from chandlery.reporting.completeness import gap_entry, remedy_for_nothing_known
 from chandlery.reporting.progress import span_text
 
@@ -63,6 +64,7 @@ def planned(
     around: Surroundings,
     *,
     incremental: bool,
+    trade_budget: int | None,
 ) -> events.Planned:
     """Step 2: who serves what."""
     now = around.clock()
@@ -80,6 +82,10 @@ def planned(
         rereads=sum(not (ask.ranges - _answered(ask.series, facts)) for ask in made.asks),
         api_serves=api.span,
         files_left=made.files_left if incremental else 0,
+        walks=tuple(walk_planned(walk) for walk in made.walks),
+        walk_requests=requests_of(made.walks),
+        walk_seconds=walk_seconds(made.walks, around.api),
+        trade_budget=trade_budget,
     )
 
 
@@ -90,6 +96,21 @@ def ask_seconds(asks: Sequence[Ask], api: ApiSettings) -> float:
     most = max(Counter(ask.series.market for ask in asks).values())
     side_by_side = len(asks) * ANSWER_SECONDS / api.connections
     return max(side_by_side, (most - 1) / api.rate if api.rate else 0.0, ANSWER_SECONDS)
+
+
+def walk_planned(walk: TradeWalk) -> events.WalkPlanned:
+    span = walk.ranges.span
+    assert span is not None, "a walk is over some minutes"
+    return events.WalkPlanned(walk.market, walk.ranges.slots(Interval.M1), span, walk.trades, walk.requests)
+
+
+def walk_seconds(walks: Sequence[TradeWalk], api: ApiSettings) -> float:
+    """How long the walks will take about: the pages of one market follow each other at the rate allowed."""
+    pages = [walk.requests or 1 for walk in walks]
+    if not pages:
+        return 0.0
+    pace = max(1 / api.rate if api.rate else 0.0, ANSWER_SECONDS)
+    return max(max(pages) * pace, sum(pages) * pace / api.connections)
 
 
 def clocks_apart(ahead: timedelta) -> str:
@@ -113,12 +134,13 @@ def _asked(ask: Ask) -> events.AskPlanned:
 def _line(
     interval: Interval, made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts]
 ) -> events.PlanLine:
-    asked = known = left = api = derived = 0
+    asked = known = left = api = derived = trades = 0
     requests = {ask.series: ask.ranges for ask in made.asks}
     to_derive: dict[Series, RangeSet] = {}
     for d in made.derivations:
         if d.series.interval == interval and _is_dated(d):
             to_derive[d.series] = to_derive.get(d.series, RangeSet()) | d.ranges
+    walked = {walk.series: walk.ranges for walk in made.walks}
     for series, want in wanted.items():
         if series.interval != interval or want.range is None:
             continue
@@ -129,8 +151,10 @@ def _line(
         left += made.open[series].slots(interval)
         # Slots that are asked for again are known.
         api += ((requests.get(series, RangeSet()) & listed) - answers).slots(interval)
+        trades += ((walked.get(series, RangeSet()) & listed) - answers).slots(interval)
         derived += ((to_derive.get(series, RangeSet()) & listed) - answers).slots(interval)
-    return events.PlanLine(interval, asked, known, asked - known - derived - left - api, api, derived, left)
+    files = asked - known - derived - left - api - trades
+    return events.PlanLine(interval, asked, known, files, api, derived, left, trades)
 
 
 def _is_dated(made: Derivation) -> bool:
@@ -175,19 +199,26 @@ def _open(
 
 
 def gaps_found(
-    rows: Sequence[GapRecord], derivations: Sequence[Derivation], asks: Sequence[Ask], unknown: int = 0
+    rows: Sequence[GapRecord],
+    derivations: Sequence[Derivation],
+    asks: Sequence[Ask],
+    walks: Sequence[TradeWalk] = (),
+    unknown: int = 0,
 ) -> events.GapsFound:
     """Step 4: what is open before filling. Of what a request will answer, nothing is left to fetch."""
+    walked = {walk.market: walk.ranges for walk in walks}
     closing: dict[tuple[str, int], RangeSet] = {}
     for made in derivations:
         key = (made.series.market, int(made.series.interval))
         closing[key] = closing.get(key, RangeSet()) | made.ranges
     asked = {(ask.series.market, int(ask.series.interval)): ask.ranges for ask in asks}
-    derivable = fillable = 0
+    derivable = fillable = from_trades = 0
     left: list[GapRecord] = []
     for row in rows:
         key = (row.market.altname, row.interval_minutes)
-        if closing.get(key, RangeSet()).covers(row.range):
+        if walked.get(row.market.altname, RangeSet()).covers(row.range):
+            from_trades += 1
+        elif closing.get(key, RangeSet()).covers(row.range):
             derivable += 1
         elif (closing.get(key, RangeSet()) | asked.get(key, RangeSet())).covers(row.range):
             fillable += 1
@@ -204,4 +235,5 @@ def gaps_found(
         require_csv=len(left) - partly,
         partly=partly,
         unknown=unknown,
+        from_trades=from_trades,
     )

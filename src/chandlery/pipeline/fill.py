@@ -1,7 +1,7 @@
 """Fill: make coarse candles from finer ones that are stored. A plain function of values, for any executor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,11 +20,12 @@ STEP_SLOTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class DeriveTask:
-    """Slots of a series to make from a finer one."""
+    """Slots of a series to make from a finer one. What is stored of `doubted` slots is known to be wrong, and goes."""
 
     derivation: Derivation
     store_url: str
     home: Path
+    doubted: RangeSet = field(default_factory=RangeSet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,18 @@ def derive_series(task: DeriveTask) -> DeriveResult:
     series = task.derivation.series
     finer = Series(series.exchange, series.market, task.derivation.finer)
     candles, first, last = 0, None, None
+    cleared = Written()
     pieces = [(r, kind) for ranges, kind in task.derivation.parts for r in ranges]
+    if task.doubted:
+        # Nothing of equal strength would take its place. Should a run die here: its slots stay doubted.
+        with store.writer(series) as writer:
+            for doubted in task.doubted:
+                writer.clear(doubted)
+            cleared = writer.commit()
     with store.writer(series) as writer:
         for piece, kind in sorted(pieces, key=lambda item: item[0]):
+            if kind.proven:
+                writer.clear(piece)
             origin = Origin(kind.source, derived=True, provisional=kind.provisional)
             for step in steps(piece, finer.interval, series.interval):
                 made = resample(store.read(finer, step), series.interval)
@@ -63,6 +73,7 @@ def derive_series(task: DeriveTask) -> DeriveResult:
                     first = first or made["timestamp"][0].replace(tzinfo=UTC)
                     last = made["timestamp"][-1].replace(tzinfo=UTC)
         written = writer.commit()
+    written = replace(written, days=(*cleared.days, *written.days))
     return DeriveResult(task, written, candles, first, last)
 
 

@@ -134,6 +134,7 @@ def request_of(job: IngestionJob, default_sources: Iterable[Path], workers: int)
         api_backfill=job.api_backfill_enabled,
         auto_gap_fill=job.auto_gap_fill,
         incremental=job.incremental,
+        trade_budget=job.trade_budget,
         workers=workers,
     )
 
@@ -153,7 +154,9 @@ def _prepare(
     with transaction.atomic():  # a market that nobody knows undoes what the names of files brought
         register(found.altnames, tiers)
         markets = select(request.selection)
-    return Run(request, surroundings, executor, should_stop, store, markets, found, until=now)
+    run = Run(request, surroundings, executor, should_stop, store, markets, found, until=now)
+    run.trade_budget_left = request.trade_budget
+    return run
 
 
 def _begin(run: Run, resume: IngestionJob | None) -> None:
@@ -193,6 +196,7 @@ def _new_job(run: Run, now: datetime) -> IngestionJob:
         complete=run.request.complete,
         incremental=run.request.incremental,
         stop_on_error=run.request.stop_on_error,
+        trade_budget=run.request.trade_budget,
     )
 
 

@@ -17,6 +17,7 @@ from chandlery.candles.evidence import (
     Source,
     answered,
     direct,
+    extended,
     settled,
     stale_ranges,
     unanswered,
@@ -30,7 +31,9 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
 from chandlery.exchanges.kraken.archive import Member
 from chandlery.exchanges.kraken.archive_claims import Period
+from chandlery.exchanges.kraken.window import asked_as
 from chandlery.pipeline.edge import Ask, Edge
+from chandlery.pipeline.walks import WALKED, TradeWalk, Trail
 
 #: All of time, as far as candles go: what a file may hold whose span is not known before it is read.
 ALL_TIME = TimeRange(datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -92,6 +95,7 @@ class Plan:
     derivations: tuple[Derivation, ...]
     open: Mapping[Series, RangeSet]
     files_left: int = 0
+    walks: tuple[TradeWalk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,58 +172,97 @@ def plan(
     derive: bool = True,
     done: Collection[str] = (),
     edge: Edge | None = None,
+    trail: Trail | None = None,
 ) -> Plan:
-    """What to read, to ask and to derive. `coverage` holds every interval of the wanted markets. `done` are signatures
-    of files that were read in this run already: what came of them is in `coverage`, nothing more is to be expected of
-    them. Without an `edge` nobody is asked.
+    """What to read, to ask, to walk and to derive. `coverage` holds every interval of the wanted markets. `done` are
+    signatures of files that were read in this run already: what came of them is in `coverage`, nothing more is to be
+    expected of them. Without an `edge` nobody is asked, without a `trail` no trades are walked.
     """
     on_hand = _OnHand.of(file for file in files if file.member.signature not in done)
-    chosen: dict[str, FileOnHand] = {}
-    asks: dict[Series, Ask] = {}
-    derivations: list[Derivation] = []
-    open_ranges: dict[Series, RangeSet] = {}
-    underived = {series: direct(known) for series, known in coverage.items()} if on_hand.files else {}
-    #: With the answers of what is asked: finer series come first.
-    expected = dict(coverage)
-    for target in _targets(wanted, on_hand):
-        series, is_dated = target.series, target.want.range is not None
-        _choose(chosen, target.own)
-        _choose(chosen, _of_earlier_times(target, on_hand, derive=derive))
+    made = _Planning(wanted, coverage, on_hand, edge, derive=derive).plan({})
+    if trail is None:
+        return made
+    ends = {series: want.range.end for series, want in wanted.items() if want.range is not None}
+    asked = {ask.series: ask.ranges for ask in made.asks}
+    for series in wanted:
+        source = replace(series, interval=asked_as(series.interval))
+        if source != series and source in asked:
+            asked.setdefault(series, asked[source].aligned_inwards(series.interval))
+    walks = trail.walks(made.open, asked, ends)
+    if not walks:
+        return made
+    # A walk that is due anyway spares the requests for what lies in it.
+    walked = {walk.series: walk.ranges for walk in walks}
+    return replace(_Planning(wanted, coverage, on_hand, edge, derive=derive).plan(walked), walks=tuple(walks))
+
+
+@dataclass(slots=True)
+class _Planning:
+    """One way through all wanted series, the finer ones first."""
+
+    wanted: Mapping[Series, Wanted]
+    coverage: Mapping[Series, Coverage]
+    on_hand: _OnHand
+    edge: Edge | None
+    derive: bool
+    chosen: dict[str, FileOnHand] = field(default_factory=dict)
+    asks: dict[Series, Ask] = field(default_factory=dict)
+    derivations: list[Derivation] = field(default_factory=list)
+    open: dict[Series, RangeSet] = field(default_factory=dict)
+    #: With the answers of what is asked and walked.
+    expected: dict[Series, Coverage] = field(default_factory=dict)
+    underived: dict[Series, Coverage] = field(default_factory=dict)
+
+    def plan(self, walked: Mapping[Series, RangeSet]) -> Plan:
+        on_hand, coverage = self.on_hand, self.coverage
+        if on_hand.files:
+            self.underived = {series: direct(known) for series, known in coverage.items()}
+        self.expected = dict(coverage)
+        for series, ranges in walked.items():
+            self.expected[series] = extended(self.expected.get(series, {}), WALKED, ranges)
+        for target in _targets(self.wanted, on_hand):
+            self._serve(target, walked.get(target.series, RangeSet()))
+        unread = [file for file in self.chosen.values() if not file.unchanged]
+        return Plan(
+            files=tuple(sorted(unread, key=lambda f: (-f.member.size, f.member.label))),
+            unchanged=tuple(f for f in self.chosen.values() if f.unchanged),
+            asks=tuple(self.asks.values()),
+            derivations=tuple(self.derivations),
+            open=self.open,
+            files_left=sum(
+                not file.unchanged and signature not in self.chosen
+                for series in self.wanted
+                for file in on_hand.files.get(series, ())
+                for signature in (file.member.signature,)
+            ),
+        )
+
+    def _serve(self, target: _Target, walked: RangeSet) -> None:
+        series, on_hand, is_dated = target.series, self.on_hand, target.want.range is not None
+        _choose(self.chosen, target.own)
+        _choose(self.chosen, _of_earlier_times(target, on_hand, derive=self.derive))
         made: list[Derivation] = []
-        if derive and is_dated:
+        if self.derive and is_dated:
             # Files are chosen as if nothing had been derived yet: a later release corrects what that was made from.
-            for foreseen in _derivations(target, underived, on_hand) if on_hand.finer_than(target) else ():
-                _choose(chosen, on_hand.sources_of(foreseen))
-            made = list(_derivations(target, expected, on_hand))
-        elif derive and not target.own:
+            for foreseen in _derivations(target, self.underived, on_hand) if on_hand.finer_than(target) else ():
+                _choose(self.chosen, on_hand.sources_of(foreseen))
+            made = list(_derivations(target, self.expected, on_hand))
+        elif self.derive and not target.own:
             made = list(islice(_foretold(target, on_hand), 1))
-        ask = _ask(target, expected, made, edge, wanted.keys()) if edge is not None else None
+        edge = self.edge
+        ask = _ask(target, self.expected, made, edge, self.wanted.keys()) if edge is not None else None
         if ask is not None and edge is not None:
-            asks[ask.series] = ask
-            expected[ask.series] = edge.answered(expected.get(ask.series, {}), ask.series.interval)
+            self.asks[ask.series] = ask
+            self.expected[ask.series] = edge.answered(self.expected.get(ask.series, {}), ask.series.interval)
             if ask.series == series:
                 made = list(without(made, ask.ranges))
-            elif derive and is_dated:
-                made = list(_derivations(target, expected, on_hand))
+            elif self.derive and is_dated:
+                made = list(_derivations(target, self.expected, on_hand))
         for derivation in made:
-            _choose(chosen, on_hand.sources_of(derivation))
-        derivations += made
-        left = target.open(unanswered, coverage) - _made(made)
-        open_ranges[series] = left - ask.ranges if ask is not None and ask.series == series else left
-    unread = [file for file in chosen.values() if not file.unchanged]
-    return Plan(
-        files=tuple(sorted(unread, key=lambda f: (-f.member.size, f.member.label))),
-        unchanged=tuple(f for f in chosen.values() if f.unchanged),
-        asks=tuple(asks.values()),
-        derivations=tuple(derivations),
-        open=open_ranges,
-        files_left=sum(
-            not file.unchanged and signature not in chosen
-            for series in wanted
-            for file in on_hand.files.get(series, ())
-            for signature in (file.member.signature,)
-        ),
-    )
+            _choose(self.chosen, on_hand.sources_of(derivation))
+        self.derivations += made
+        left = target.open(unanswered, self.coverage) - _made(made) - walked
+        self.open[series] = left - ask.ranges if ask is not None and ask.series == series else left
 
 
 def first_slots(files: Iterable[FileOnHand]) -> dict[str, dict[Interval, datetime]]:

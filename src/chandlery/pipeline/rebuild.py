@@ -14,11 +14,14 @@ from chandlery.candles.series import Series
 from chandlery.exchanges.kraken.tiers import TierTable
 from chandlery.models import (
     ArchiveRelease,
+    AuditedWeeks,
     DataCoverageRange,
     FileIngestionRecord,
+    FindingState,
     GapRecord,
     GapStatus,
     Market,
+    QualityFinding,
     StoreBinding,
     TradedDays,
 )
@@ -47,9 +50,10 @@ def forget(surroundings: Surroundings) -> frozenset[Series]:
             ).distinct()
         )
         GapRecord.objects.exclude(status=GapStatus.ACCEPTED).delete()
-        for model in (DataCoverageRange, TradedDays, FileIngestionRecord, ArchiveRelease, StoreBinding):
+        QualityFinding.objects.exclude(state=FindingState.ACCEPTED).delete()
+        for model in (DataCoverageRange, TradedDays, AuditedWeeks, FileIngestionRecord, ArchiveRelease, StoreBinding):
             model._default_manager.all().delete()
-        Market.objects.exclude(first_trade=None).update(first_trade=None)
+        Market.objects.exclude(first_trade=None, delisted_at=None).update(first_trade=None, delisted_at=None)
     return spoken
 
 

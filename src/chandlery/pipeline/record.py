@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -29,7 +29,7 @@ from chandlery.pipeline.ask import Asked
 from chandlery.pipeline.fill import DeriveResult
 from chandlery.pipeline.ingest import IngestResult
 from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, series_of
-from chandlery.stores.base import CandleStore, DayCounts, Written
+from chandlery.stores.base import CandleStore, Written
 
 
 def record_file(
@@ -131,8 +131,8 @@ def record_answers(
         written_to = answered(dict(answers)) | RangeSet([candles] if candles else [])
         AuditedWeeks.objects.outdate(market, int(interval), written_to if changed is None else changed)
     days = TradedDays.objects.filter(market=market, interval_minutes=int(interval)).first()
-    if written is not None and written.days and first is not None and last is not None:
-        if days is None:
+    if written is not None and written.days:
+        if days is None and first is not None and last is not None:
             days = TradedDays(
                 market=market,
                 interval_minutes=int(interval),
@@ -141,21 +141,31 @@ def record_answers(
                 first_slot=first,
                 last_slot=last,
             )
-        days.put(((piece.first_day, piece.counts) for piece in written.days), first, last)
-        _count_anew(days, store.span(series), store.day_counts, series)
-        days.save()
+        if days is not None:
+            pieces = ((piece.first_day, piece.counts) for piece in written.days)
+            days.put(pieces, first or days.first_slot, last or days.last_slot)
+            days = _as_stored(days, store, series)
     DataCoverageRange.objects.extend(market, int(interval), answers, StoredSlots.of(series, store, days), now)
 
 
-def _count_anew(
-    days: TradedDays, span: TimeRange | None, counted: Callable[[Series], DayCounts | None], series: Series
-) -> None:
-    """Where the store reaches further than state knows, a killed run has left candles there: count them all."""
-    if span is None or (days.first_slot, days.last_slot + series.interval.delta) == (span.start, span.end):
-        return
-    found = counted(series)
-    if found is not None:
-        days.put([(found.first_day, found.counts)], span.start, span.end - series.interval.delta)
+def _as_stored(days: TradedDays, store: CandleStore, series: Series) -> TradedDays | None:
+    """Saved as the store has it. Where that begins or ends elsewhere than state knows, a killed run has left candles
+    there, or candles have gone: all are counted.
+    """
+    span, last = store.span(series), days.last_slot + series.interval.delta
+    if span is not None and (days.first_slot, last) == (span.start, span.end):
+        days.save()
+        return days
+    found = store.day_counts(series)
+    if span is None or found is None:
+        if days.pk is not None:
+            days.delete()
+        return None
+    days.first_day, days.packed = found.first_day, b""
+    days.first_slot, days.last_slot = span.start, span.end - series.interval.delta
+    days.put([(found.first_day, found.counts)], days.first_slot, days.last_slot)
+    days.save()
+    return days
 
 
 def outdate_derived(market: Market, interval: Interval, read: TimeRange, store: CandleStore, now: datetime) -> None:

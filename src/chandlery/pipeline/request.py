@@ -9,6 +9,9 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.exchanges.kraken.api.settings import ApiSettings
 
+#: Requests for trades that a run may make where nobody says otherwise: an hour, at one a second.
+TRADE_BUDGET = 3_600
+
 Clock = Callable[[], datetime]
 
 
@@ -56,6 +59,8 @@ class IngestRequest:
     api_backfill: bool = True
     auto_gap_fill: bool = True
     incremental: bool = False
+    #: Requests that may be spent on walks over trades; None: any number.
+    trade_budget: int | None = TRADE_BUDGET
     workers: int = 2
 
 

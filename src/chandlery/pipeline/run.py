@@ -7,25 +7,39 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import polars as pl
 from django.db import transaction
 
-from chandlery.candles.evidence import Coverage, answered, stale_ranges
+from chandlery.candles.evidence import Coverage, Source, answered, stale_ranges
 from chandlery.candles.interval import Interval
+from chandlery.candles.ledger import Figures
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life, Tally, judge
 from chandlery.errors import ChandleryError
+from chandlery.exchanges.kraken.trades import Walk
 from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
-from chandlery.models import ArchiveRelease, IngestionJob, Market
+from chandlery.models import ArchiveRelease, FindingKind, IngestionJob, Market, QualityFinding
 from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Edge
-from chandlery.pipeline.knowledge import MarketFacts, know
+from chandlery.pipeline.knowledge import MarketFacts, know, series_of
 from chandlery.pipeline.lease import Held, SeriesHeld
 from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals, without
+from chandlery.pipeline.pricing import by_candles, by_ledger
 from chandlery.pipeline.request import IngestRequest, Surroundings
+from chandlery.pipeline.walks import Trail
 from chandlery.stores.base import CandleStore
+
+#: What failures of the API as a whole are listed under.
+API = "Kraken's API"
+#: Candles so near to a range tell the pace of trading in it.
+NEARBY = timedelta(days=7)
+#: The widths that are looked at for it, in this order: few rows, but not too few.
+NEARBY_WIDTHS = tuple(map(Interval, (60, 240, 30, 15, 720, 1440, 5, 1)))
+#: Findings whose slots are to be answered anew.
+FILLED_ANEW = (FindingKind.LEDGER_SHORT,)
 
 
 class StoppedOnError(ChandleryError):
@@ -51,8 +65,8 @@ class Run:
     done: set[str] = field(default_factory=set)
     asked: set[Series] = field(default_factory=set)
     failures: list[tuple[str, str]] = field(default_factory=list)
-    #: Whether the API as a whole did not answer.
-    gave_up: bool = False
+    #: Why the API as a whole did not answer; empty where it did.
+    gave_up: str = ""
     #: Why the API did not answer, for series whose gaps stay open because of it.
     unanswered: dict[Series, str] = field(default_factory=dict)
     #: New candles of this run by interval, from files, answers and derivations.
@@ -60,6 +74,21 @@ class Run:
     revised: int = 0
     #: Why something was not derived that could have been: another run holds what it is made from.
     left: str = ""
+    #: By how much our clock is ahead of the exchange's, once it was asked.
+    ahead: timedelta | None = None
+    #: Requests that may still be spent on trades; None: any number.
+    trade_budget_left: int | None = 0
+    #: Minutes whose trades this run has walked over, or tried to, by market.
+    walked: dict[str, RangeSet] = field(default_factory=dict)
+    #: Where walks stand that were interrupted, by market.
+    journals: dict[str, Walk] = field(default_factory=dict)
+    #: The exchange's own weekly figures, by market.
+    ledgers: dict[str, Figures] = field(default_factory=dict)
+    #: Daily ones of some, and whose were asked for.
+    daily: dict[str, Figures] = field(default_factory=dict)
+    days_asked: set[str] = field(default_factory=set)
+    #: Slots that a finding contradicts and that are to be filled anew.
+    contradicted: dict[Series, RangeSet] = field(default_factory=dict)
     #: Series of which this run has stored or changed candles.
     changed: set[Series] = field(default_factory=set)
     #: How far each series was known when the run began.
@@ -127,12 +156,69 @@ class Run:
         }
 
     @property
+    def trusted(self) -> dict[Series, Coverage]:
+        """The coverage without what a finding contradicts: it is to be answered anew. What trades were walked for
+        stands, proven or not.
+        """
+        coverage = self.coverage
+        for series, doubted in self.contradicted.items():
+            held = coverage.get(series)
+            if held is not None:
+                kept = {k: ranges if k.source is Source.TRADES else ranges - doubted for k, ranges in held.items()}
+                coverage[series] = {kind: ranges for kind, ranges in kept.items() if ranges}
+        return coverage
+
+    def doubted(self, series: Series) -> RangeSet:
+        """Slots whose candles are contradicted, and that trades have not answered."""
+        found = self.contradicted.get(series, RangeSet())
+        if not found:
+            return found
+        held = self.facts[series.market].series[series.interval].coverage
+        return found - RangeSet.union(ranges for kind, ranges in held.items() if kind.source is Source.TRADES)
+
+    @property
     def edge(self) -> Edge | None:
         """Whom the exchange can still be asked about; None where nobody shall be asked."""
         if not (self.request.api_backfill and self.request.auto_gap_fill):
             return None
-        listed = frozenset(name for name, facts in self.facts.items() if facts.market.is_listed)
-        return Edge(self.until, listed, frozenset(self.asked))
+        return Edge(self.until, self.listed, frozenset(self.asked))
+
+    @property
+    def trail(self) -> Trail | None:
+        """Whose trades can still be walked; None where nobody shall be asked for trades, or for what they cost."""
+        if not (self.request.api_backfill and self.request.auto_gap_fill) or self.request.trade_budget == 0:
+            return None
+        walked = {}
+        for name, facts in self.facts.items():
+            minutes = facts.series[Interval.M1].coverage
+            done = RangeSet.union(ranges for kind, ranges in minutes.items() if kind.source is Source.TRADES)
+            walked[name] = done | self.walked.get(name, RangeSet())
+        return Trail(Interval.M1.floor(self.until), self.listed, self.price, self.trade_budget_left, walked)
+
+    @property
+    def listed(self) -> frozenset[str]:
+        return frozenset(name for name, facts in self.facts.items() if facts.market.is_listed)
+
+    def series_of(self, market: str, interval: Interval) -> Series:
+        return series_of(self.facts[market].market, interval)
+
+    def price(self, market: str, within: TimeRange) -> float | None:
+        """How many trades are to be expected: by the ledger, or by the candles stored nearby."""
+        figures = self.ledgers.get(market)
+        expected = by_ledger(figures, within) if figures is not None else None
+        return expected if expected is not None else by_candles(self._nearby(market, within), within)
+
+    def _nearby(self, market: str, within: TimeRange) -> Iterator[tuple[TimeRange, pl.DataFrame]]:
+        """What is stored of the week before and the week after, at the first width that has any of it."""
+        sides = (TimeRange(within.start - NEARBY, within.start), TimeRange(within.end, within.end + NEARBY))
+        facts = self.facts[market]
+        for interval in NEARBY_WIDTHS:
+            traded = facts.series[interval].traded
+            found = [side for side in sides if traded.count(side)]
+            if found:
+                series = Series(facts.market.exchange, market, interval)
+                yield from ((side, self.store.read(series, side)) for side in found)
+                return
 
     def completeness(self, *, as_known: bool = False) -> float:
         """Of everything that was asked for, from 0 to 1; 0 where nothing is known of it. `as_known`: up to the newest
@@ -149,24 +235,26 @@ class Run:
     def look(self) -> None:
         """Read anew what state knows."""
         self.facts = know(self.markets, self.store, self.until)
+        found = QualityFinding.objects.contradicted([m.pk for m in self.markets], kinds=FILLED_ANEW)
+        names = {market.pk: market for market in self.markets}
+        self.contradicted = {series_of(names[pk], Interval(minutes)): ranges for (pk, minutes), ranges in found.items()}
 
     def plan(self) -> Plan:
         return plan(
             self.wanted,
-            self.coverage,
+            self.trusted,
             self.files,
             derive=self.request.auto_gap_fill,
             done=self.done,
             edge=self.edge,
+            trail=self.trail,
         )
 
     def derivations(self, interval: Interval) -> list[Derivation]:
         """What of the series asked for is to be made from finer ones, as things stand."""
         wanted = {series: want for series, want in self.wanted.items() if series.interval == interval}
         derive = self.request.auto_gap_fill
-        return (
-            list(plan(wanted, self.coverage, self.files, derive=derive, done=self.done).derivations) if wanted else []
-        )
+        return list(plan(wanted, self.trusted, self.files, derive=derive, done=self.done).derivations) if wanted else []
 
     def renewals(self, interval: Interval, just_made: Sequence[Derivation] = ()) -> list[Derivation]:
         """What was derived, asked for or not, and is to be made again: of candles that are settled by now, or that this
@@ -219,6 +307,12 @@ class Run:
         """Say that the run is alive. Raises LeaseLost."""
         if self.lease is not None:
             self.lease.beat()
+
+    def give_up(self, error: ChandleryError) -> None:
+        """The API as a whole does not answer: nothing more is asked of it in this run."""
+        if not self.gave_up:
+            self.gave_up = str(error)
+            self.failures.append((API, self.gave_up))
 
     def stop_on_error(self) -> None:
         """Raises StoppedOnError where something failed and that is to end the run."""

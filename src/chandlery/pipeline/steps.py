@@ -10,14 +10,17 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.models import FileIngestionRecord, FileStatus, GapRecord, IngestionJob
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import ask_api
+from chandlery.pipeline.cover import date_delistings
 from chandlery.pipeline.derive_step import derive
 from chandlery.pipeline.detect import record_gaps
 from chandlery.pipeline.discover import Found, date_releases, files_on_hand, record_releases
 from chandlery.pipeline.explain import gaps_found, planned, sources_found
 from chandlery.pipeline.ingest_step import ingest_files
+from chandlery.pipeline.ledger_step import audit, consult_ledger
 from chandlery.pipeline.plan import Plan
 from chandlery.pipeline.record import record_problems
 from chandlery.pipeline.run import Run
+from chandlery.pipeline.walk_step import fold_journals, walk_trades
 
 
 def take_steps(run: Run) -> Iterator[events.Event]:
@@ -26,6 +29,7 @@ def take_steps(run: Run) -> Iterator[events.Event]:
         run.failures += record_problems(run.found.sources, run.job, run.surroundings.clock())
     yield discovered(run)
     run.stop_on_error()
+    yield from fold_journals(run)
     run.remember_edge()
     before = run.completeness(as_known=True) if run.request.incremental else 0.0
     first = run.plan()
@@ -37,19 +41,57 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     with run.recording():
         # Slots that came since the last run are no gap yet: most are closed by this one, every time.
         record_gaps(run.facts, run.known_ranges, run.until)
+    yield from consult_ledger(run)
+    yield from audit(run)
+    yield from _date_delistings(run)
+    if run.should_stop():
+        return
+    if run.contradicted:
+        with run.recording():
+            record_gaps(run.facts, run.known_ranges, run.until)
     rows = _open_rows(run)
     due = run.plan()
     unknown = sum(within is None for within in run.ranges.values())
-    yield gaps_found(rows, due.derivations, due.asks, unknown)
-    yield from ask_api(run, due, rows)
-    # An answer may begin later than foreseen, or fail to come: what was to be derived from it is asked for itself.
-    while not run.should_stop() and not run.gave_up and (more := run.plan()).asks:
-        yield from ask_api(run, more, rows)
-    yield from derive(run)
+    yield gaps_found(rows, due.derivations, due.asks, due.walks, unknown)
+    yield from _fill(run, due, rows)
+    yield from _date_delistings(run)
     with run.recording():
         record_gaps(run.facts, run.ranges, run.until, run.unanswered)
     if run.request.incremental:
         yield _edge_moved(run, before)
+
+
+def _fill(run: Run, due: Plan, rows: list[GapRecord]) -> Iterator[events.Event]:
+    """Ask, walk and derive, the cheapest first, and look at what came of it."""
+    yield from ask_api(run, due, rows)
+    if run.contradicted and not run.gave_up:
+        # What was asked for may be in order by now.
+        yield from audit(run)
+    # An answer may begin later than foreseen, or fail to come: what was to be derived from it is asked for itself. A
+    # walk may end early: what the API tells of the rest is asked for.
+    while not run.should_stop() and not run.gave_up:
+        due = run.plan()
+        if due.asks:
+            yield from ask_api(run, due, rows)
+        elif due.walks:
+            yield from walk_trades(run, due, rows)
+        else:
+            break
+    yield from derive(run)
+    if not run.should_stop():
+        yield from audit(run)
+
+
+def _date_delistings(run: Run) -> Iterator[events.Noticed]:
+    with run.recording():
+        found = date_delistings(run.facts.values())
+    if found:
+        run.look()
+    for market in found:
+        yield events.Noticed(
+            f"{market.altname}: Kraken no longer lists it, and nothing traded for a quarter after "
+            f"{market.delisted_at:%Y-%m-%d %H:%M} UTC: it counts as delisted from then on"
+        )
 
 
 def _open_rows(run: Run) -> list[GapRecord]:
@@ -75,7 +117,14 @@ def discovered(run: Run) -> events.SourcesFound:
 
 def as_planned(run: Run, made: Plan) -> events.Planned:
     """Step 2: what will be done."""
-    return planned(made, run.wanted, run.facts, run.surroundings, incremental=run.request.incremental)
+    return planned(
+        made,
+        run.wanted,
+        run.facts,
+        run.surroundings,
+        incremental=run.request.incremental,
+        trade_budget=run.trade_budget_left,
+    )
 
 
 def _count_files(run: Run, first: Plan) -> None:

@@ -105,7 +105,9 @@ def sync_markets(listings: Iterable[Listing], tiers: TierTable, now: datetime, *
         add_listings(diff.listed, tiers)
         _change(markets, {change.market: live[change.market] for change in diff.changed}, tiers)
         Market.objects.filter(pk__in=[markets[name].pk for name in diff.delisted]).update(absent_since=now)
-        Market.objects.filter(pk__in=[markets[name].pk for name in diff.back]).update(absent_since=None)
+        Market.objects.filter(pk__in=[markets[name].pk for name in diff.back]).update(
+            absent_since=None, delisted_at=None
+        )
         transaction.set_rollback(dry_run)
     return diff
 

@@ -27,6 +27,9 @@ def recommended_actions(report: CompletenessReport, rerun: str, columns: int, *,
         steps.append(
             [first + (":" if rerun else "."), *_command(asking(rerun), columns, break_commands=break_commands)]
         )
+    if walks := _to_walk(report):
+        again = _command(completing(rerun), columns, break_commands=break_commands)
+        steps.append([walks + (":" if rerun else "."), *again])
     if downloads := _downloads(report, files):
         steps.append(downloads)
         if rerun:
@@ -45,6 +48,25 @@ def asking(rerun: str) -> str:
     except ValueError:
         return rerun
     return rerun if _FORBIDS.isdisjoint(words) else shlex.join(word for word in words if word not in _FORBIDS)
+
+
+def completing(rerun: str) -> str:
+    """The command, asking for all that can be had."""
+    try:
+        words = [word for word in shlex.split(rerun) if word not in _FORBIDS]
+    except ValueError:
+        return rerun
+    if not words or "--resume" in words or "ingest_kraken_unified" not in words:
+        return rerun
+    return shlex.join(words if "--complete" in words else [*words, "--complete"])
+
+
+def _to_walk(report: CompletenessReport) -> str:
+    """What can be rebuilt from trades; empty where there is nothing."""
+    gaps = sum(gap.remedy.trades for entry in report.series for gap in entry.gaps)
+    if not gaps:
+        return ""
+    return f"Let ingestion rebuild {plural(gaps, 'gap')} from trades, which takes requests and time but no download"
 
 
 def _to_ask(report: CompletenessReport) -> str:

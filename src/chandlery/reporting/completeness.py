@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chandlery.candles.gap import Gap, split_at_window
+from chandlery.candles.gap import Gap, Reason, split_at_window
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Tally
@@ -15,6 +15,12 @@ from chandlery.reporting.publication import COMPLETE_SET, complete_set, due_text
 MANY_QUARTERS = 4
 #: What the API closes, by the command that asks it.
 ASK = "run ingest_kraken_unified: Kraken's API still answers for it"
+#: What needs no download, where the exchange still lists the market.
+WALK = "or run ingest_kraken_unified --complete: it rebuilds it from trades"
+#: What closes a gap that is none of coverage: what is stored is contradicted.
+ANSWER_ANEW = (
+    "run ingest_kraken_unified --complete: what is contradicted is made of finer candles, or rebuilt from trades"
+)
 #: Why a slot inside the API's window is not asked for.
 NOT_LISTED = "the API is not asked, for Kraken does not list the market (sync_markets looks again)"
 
@@ -22,7 +28,8 @@ NOT_LISTED = "the API is not asked, for Kraken does not list the market (sync_ma
 @dataclass(frozen=True, slots=True)
 class Remedy:
     """What would close a gap. `files` are in the short form (ETHUSD_60_2021Q1.csv), `archives` where each is found,
-    and `download` says both as a person reads it. `api`: Kraken's API tells the newest part.
+    and `download` says both as a person reads it. `api`: Kraken's API tells the newest part. `trades`: its trades tell
+    all of it.
     """
 
     action: str
@@ -30,6 +37,7 @@ class Remedy:
     archives: tuple[str, ...] = ()
     download: str = ""
     api: bool = False
+    trades: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,11 @@ def gap_entry(
     window = ohlc_window(gap.interval, now)
     inside, outside = split_at_window(gap.range, window if listed else None)
     overflow = outside.slots(gap.interval) if outside else 0
+    if gap.reason is Reason.SUSPECT:
+        return GapEntry(gap, False, overflow, Remedy(ANSWER_ANEW, trades=listed), status, error)
     remedy = remedy_for(market, gap.interval, inside, outside, now)
+    if listed and outside is not None:
+        remedy = replace(remedy, action=f"{remedy.action}; {WALK}", trades=True)
     if not listed and gap.range.overlaps(window):
         remedy = replace(remedy, action=f"{remedy.action}; {NOT_LISTED}")
     return GapEntry(gap, outside is None, overflow, remedy, status, error)

@@ -7,18 +7,18 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from chandlery.errors import UsageError
-from chandlery.management.arguments import add_selection, add_workers, selection_of, sources_of
+from chandlery.management.arguments import add_selection, add_workers, requests_to_spend, selection_of, sources_of
 from chandlery.management.base import ChandleryCommand
 from chandlery.management.ingestion import ingest
 from chandlery.management.rendering import add_outputs
 from chandlery.pipeline.job import request_of
 from chandlery.pipeline.jobs import find_job
-from chandlery.pipeline.request import IngestRequest
+from chandlery.pipeline.request import TRADE_BUDGET, IngestRequest
 
 #: What a job remembers, so that none of it can be said again when it is resumed.
 REMEMBERED = (
     *("tier", "tiers", "markets", "quotes", "intervals", "start_date", "end_date", "source"),
-    *("complete", "incremental", "stop_on_error", "no_api_backfill", "no_auto_gap_fill"),
+    *("complete", "incremental", "stop_on_error", "no_api_backfill", "no_auto_gap_fill", "trade_budget"),
 )
 
 
@@ -56,6 +56,13 @@ class Command(ChandleryCommand):
         add("--stop-on-error", action="store_true", help="stop at the first file that cannot be read")
         add("--no-api-backfill", action="store_true", help="make no request to the exchange")
         add("--no-auto-gap-fill", action="store_true", help="neither derive from finer intervals nor ask the exchange")
+        add(
+            "--trade-budget",
+            type=requests_to_spend,
+            metavar="N",
+            help="requests that may be spent on walks over trades, where nothing cheaper tells what is open; 0: none "
+            f"(default: {TRADE_BUDGET:,}, with --complete as many as it takes)",
+        )
         add_workers(parser)
         add("-y", "--yes", action="store_true", help="do not ask before starting")
 
@@ -64,7 +71,7 @@ class Command(ChandleryCommand):
             self.leave(ingest(self, _request(options), options))
             return
         for name in REMEMBERED:
-            if options[name]:
+            if options[name] not in (None, False, []):
                 raise ResumeAndMore(option="--" + name.replace("_", "-"))
         self.prepare_state(dry_run=options["dry_run"])
         job = find_job(options["resume"])
@@ -81,5 +88,13 @@ def _request(options: dict[str, Any]) -> IngestRequest:
         api_backfill=not options["no_api_backfill"],
         auto_gap_fill=not options["no_auto_gap_fill"],
         incremental=options["incremental"],
+        trade_budget=_trade_budget(options),
         workers=options["workers"],
     )
+
+
+def _trade_budget(options: dict[str, Any]) -> int | None:
+    named: int | None = options["trade_budget"]
+    if named is not None:
+        return named
+    return None if options["complete"] else TRADE_BUDGET

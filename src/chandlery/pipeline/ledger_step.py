@@ -1,0 +1,282 @@
+"""The step that asks for the exchange's own weekly figures, and holds what is stored against them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from chandlery.candles.interval import Interval
+from chandlery.candles.ledger import WEEK, Figures
+from chandlery.exchanges.kraken.api.weekly import CountedWindow
+from chandlery.models import Ledger, Market
+from chandlery.pipeline import events
+from chandlery.pipeline.ask_step import unlisted
+from chandlery.pipeline.audit import LedgerAudit, first_week, ledger_due
+from chandlery.pipeline.conversation import ClocksApart, Conversation, Desk, Remark, Still, Waiting
+from chandlery.pipeline.explain import clocks_apart
+from chandlery.pipeline.ledger_findings import ShortWeek
+from chandlery.pipeline.run import Run
+from chandlery.pipeline.schedule import Schedule
+from chandlery.pipeline.weekly_sums import SumResult, SumTask, sum_candles
+from chandlery.reporting.wording import span, width_of
+
+MOST_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of one question about a market: some of it, or `error`."""
+
+    market: str
+    weekly: CountedWindow | None = None
+    daily: CountedWindow | None = None
+    first_trade: datetime | None = None
+    asked_at: datetime | None = None
+    error: str = ""
+    unlisted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WeeksOf:
+    """The question for every week that a market ever had."""
+
+    market: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.market} weekly"
+
+    async def put(self, desk: Desk[Told]) -> None:
+        asked_at = desk.around.clock()
+        weekly = await desk.api.weekly(self.market)
+        desk.answered()
+        desk.tell(Told(self.market, weekly=weekly, asked_at=asked_at))
+
+    def failed(self, error: str, *, unlisted: bool = False) -> Told:
+        return Told(self.market, error=error, unlisted=unlisted)
+
+
+@dataclass(frozen=True, slots=True)
+class DaysOf:
+    """The question for the newest days of a market."""
+
+    market: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.market} daily"
+
+    async def put(self, desk: Desk[Told]) -> None:
+        daily = await desk.api.daily(self.market)
+        desk.answered()
+        desk.tell(Told(self.market, daily=daily))
+
+    def failed(self, error: str, *, unlisted: bool = False) -> Told:
+        return Told(self.market, error=error, unlisted=unlisted)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTradeOf:
+    """The question for the first trade of a market."""
+
+    market: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.market} first trade"
+
+    async def put(self, desk: Desk[Told]) -> None:
+        page = await desk.api.trades(self.market, "0", count=1)
+        desk.answered()
+        first = datetime.fromtimestamp(int(page.trades["time"][0]) // 10**9, UTC) if page.trades.height else None
+        desk.tell(Told(self.market, first_trade=first))
+
+    def failed(self, error: str, *, unlisted: bool = False) -> Told:
+        return Told(self.market, error=error, unlisted=unlisted)
+
+
+def consult_ledger(run: Run) -> Iterator[events.Event]:
+    """Ask for the weeks of markets whose ledger is not up to date, and for first trades that nothing else tells.
+
+    Whoever wants no walks needs no prices: then nothing is asked, and what was told before is held against the candles.
+    """
+    if run.trail is None:
+        return
+    run.ledgers = _figures(run)
+    weekly = [WeeksOf(name) for name in _due(run)]
+    asking = _Asking(run)
+    yield from asking.about(weekly)
+    run.ledgers = _figures(run)
+    yield from asking.about([FirstTradeOf(name) for name in _undated(run)] if not run.gave_up else [])
+    if asking.requests:
+        run.look()
+        yield asking.event()
+
+
+def audit(run: Run) -> Iterator[events.Event]:
+    """Hold what is stored against the ledger. Silent where nothing is new."""
+    checked = _held_audit(run)
+    counts = checked.counts_due()
+    checked.take_counts(_summed(run, counts))
+    if run.should_stop():
+        return
+    checked.judge()
+    wanted = [name for name in checked.days_wanted() if name in run.listed and name not in run.days_asked]
+    asking = _Asking(run)
+    if wanted and run.trail is not None and not run.gave_up:
+        yield from asking.about([DaysOf(name) for name in wanted])
+        run.days_asked |= set(wanted)
+        yield asking.event()
+    pieces = checked.pieces_due(run.daily)
+    audited = checked.settle(list(_summed(run, pieces)))
+    run.look()
+    if counts or audited.changed.opened or audited.changed.resolved:
+        yield events.Audited(
+            series=len({task.series for task in counts}),
+            weeks=audited.weeks,
+            confirmed=audited.confirmed,
+            short=len(audited.short),
+            differing=audited.weeks - audited.confirmed - len(audited.short),
+            examples=tuple(_example(week) for week in audited.short[:MOST_EXAMPLES]),
+        )
+
+
+def _held_audit(run: Run) -> LedgerAudit:
+    """An audit of the series that are ours alone: those we hold anyway, and all of a market of which something is to be
+    counted, unless others hold them: then theirs is the next word.
+    """
+    around = run.surroundings
+    arguments = (around.store_url, around.home, around.clock(), run.recording)
+    due = {task.series.market for task in LedgerAudit.of(run.facts, *arguments).counts_due()}
+    stored = [
+        run.series_of(name, interval)
+        for name in due
+        for interval, known in run.facts[name].series.items()
+        if known.coverage
+    ]
+    run.hold(stored, leave_held=True)
+    held = {
+        name: replace(facts, series={i: k for i, k in facts.series.items() if run.holds([run.series_of(name, i)])})
+        for name, facts in run.facts.items()
+    }
+    return LedgerAudit.of(held, *arguments)
+
+
+class _Asking:
+    """Questions of a market, recorded as they are answered."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._started = time.monotonic()
+        self.markets = self.failed = self.daily = self.dated = self.requests = 0
+
+    def about(self, questions: Iterable[WeeksOf | DaysOf | FirstTradeOf]) -> Iterator[events.Event]:
+        run, listed = self._run, list(questions)
+        if not listed:
+            return
+        conversation: Conversation[Told] = Conversation(run.surroundings, run.executor, run.should_stop, run.ahead)
+        for told in conversation.about(listed):
+            run.beat()
+            match told:
+                case Waiting():
+                    yield events.AskWaiting(told.why, told.seconds)
+                case Still():
+                    continue
+                case Remark():
+                    yield events.Noticed(told.text)
+                case ClocksApart():
+                    yield events.Noticed(clocks_apart(told.ahead))
+                case Told():
+                    yield from self._take(told)
+        run.ahead = conversation.ahead
+        if conversation.error is not None:
+            run.give_up(conversation.error)
+        self.requests += conversation.requests
+        with run.recording():
+            run.job.count(requests_made=conversation.requests)
+
+    def event(self) -> events.LedgerAsked:
+        return events.LedgerAsked(
+            self.markets, self.failed, self.daily, self.dated, self.requests, time.monotonic() - self._started
+        )
+
+    def _take(self, told: Told) -> Iterator[events.Event]:
+        run = self._run
+        market = run.facts[told.market].market
+        if told.unlisted:
+            yield from unlisted(run, run.series_of(told.market, Interval.M1), told.error)
+        elif told.error:
+            self.failed += 1
+            run.failures.append((f"figures of {told.market}", told.error))
+        elif told.weekly is not None and told.asked_at is not None:
+            self.markets += 1
+            with run.recording():
+                Ledger.objects.put(
+                    market, _as_figures(told.weekly), reaches_first=told.weekly.reaches_first, asked_at=told.asked_at
+                )
+        elif told.daily is not None:
+            self.daily += 1
+            run.daily[told.market] = _as_figures(told.daily)
+        elif told.first_trade is not None:
+            self.dated += 1
+            _date(run, market, told.first_trade)
+
+
+def _date(run: Run, market: Market, first_trade: datetime) -> None:
+    market.first_trade = Interval.M1.floor(first_trade)
+    with run.recording():
+        market.save(update_fields=["first_trade"])
+
+
+def _due(run: Run) -> list[str]:
+    """An incremental run asks only what it needs for the price of a walk."""
+    rows = Ledger.objects.of_markets([market.pk for market in run.markets])
+    due = [m.altname for m in run.markets if m.is_listed and ledger_due(rows.get(m.pk), run.until)]
+    if run.request.incremental:
+        walked = {walk.market for walk in run.plan().walks}
+        due = [name for name in due if name in walked]
+    return due
+
+
+def _undated(run: Run) -> list[str]:
+    """Markets whose beginning is wanted and not known, or whose ledger begins earlier than it."""
+    if run.request.incremental:
+        return []
+    start = run.request.selection.start
+    rows = Ledger.objects.of_markets([market.pk for market in run.markets])
+    found = []
+    for market in run.markets:
+        if not market.is_listed:
+            continue
+        known, week = market.first_trade, first_week(rows.get(market.pk))
+        is_early = week is not None and known is not None and week + WEEK <= known
+        is_wanted = start is None or week is None or start < week + WEEK
+        if is_wanted and (known is None or is_early):
+            found.append(market.altname)
+    return found
+
+
+def _figures(run: Run) -> dict[str, Figures]:
+    names = {market.pk: market.altname for market in run.markets}
+    return {names[pk]: row.figures for pk, row in Ledger.objects.of_markets(names).items()}
+
+
+def _as_figures(window: CountedWindow) -> Figures:
+    return Figures(window.first, window.trades, window.volume, window.width)
+
+
+def _summed(run: Run, tasks: Iterable[SumTask]) -> Iterator[SumResult]:
+    schedule = Schedule(run.executor, sum_candles, lambda task: task, run.request.workers, run.beat)
+    for _, result in schedule.results(tasks, run.should_stop):
+        yield result
+
+
+def _example(week: ShortWeek) -> str:
+    """XBTUSD 60min: 2026-08-06 to 2026-08-12 holds 120,000 trades, the exchange counts 130,000"""
+    s = week.shortfall
+    return (
+        f"{week.series.market} {width_of(week.series.interval)}: {span(week.range)} holds {s.stored:,} trades, the "
+        f"exchange counts {s.ledger:,}"
+    )

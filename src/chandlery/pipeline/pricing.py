@@ -1,0 +1,41 @@
+"""Pricing: how many trades a market is likely to have had in a range, before anybody walks over them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from chandlery.candles.interval import EPOCH
+from chandlery.candles.ledger import Figures
+from chandlery.candles.timerange import TimeRange
+
+#: Weeks that the ledger does not know yet are taken to be like the last ones it does.
+LAST_WEEKS = 2
+
+
+def by_ledger(figures: Figures, within: TimeRange) -> float | None:
+    """The exchange's own weekly count, by the share of each week that lies in `within`; None where it knows no week."""
+    known = figures.trades[figures.known]
+    if not len(known):
+        return None
+    recent = float(known[-LAST_WEEKS:].mean())
+    expected = 0.0
+    first, last = ((moment - EPOCH) // figures.width for moment in (within.start, within.end))
+    for number in range(first, last + 1):
+        part = within.intersection(TimeRange(EPOCH + number * figures.width, EPOCH + (number + 1) * figures.width))
+        if part is None or number < figures.first:
+            continue
+        told = int(figures.trades[number - figures.first]) if number < figures.end else -1
+        expected += (recent if told < 0 else told) * (part.length / figures.width)
+    return expected
+
+
+def by_candles(around: Iterable[tuple[TimeRange, pl.DataFrame]], within: TimeRange) -> float | None:
+    """By the pace of candles stored nearby (each frame with the time it is of); None where there are none."""
+    trades, seconds = 0, 0.0
+    for span, candles in around:
+        if candles.height:
+            trades += int(candles["trades"].sum())
+            seconds += span.length.total_seconds()
+    return trades / seconds * within.length.total_seconds() if seconds else None

@@ -1,0 +1,268 @@
+"""The step that rebuilds minutes from trades, where nothing cheaper tells them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.exchanges.kraken.trades import FROM_FIRST, Break, Walk, cursor_at
+from chandlery.models import Finding, FindingKind, GapRecord, Market, QualityFinding
+from chandlery.pipeline import events
+from chandlery.pipeline.ask_step import unlisted
+from chandlery.pipeline.conversation import ClocksApart, Conversation, Remark, Still, Waiting, spread
+from chandlery.pipeline.detect import mark_attempted
+from chandlery.pipeline.explain import clocks_apart, walk_planned, walk_seconds
+from chandlery.pipeline.journal import Journal
+from chandlery.pipeline.lease import SeriesHeld
+from chandlery.pipeline.plan import Plan
+from chandlery.pipeline.record_walk import record_walked
+from chandlery.pipeline.run import Run
+from chandlery.pipeline.walked_minutes import store_walked
+from chandlery.pipeline.walking import (
+    Batch,
+    BatchStored,
+    PageTaken,
+    Purse,
+    TradesOf,
+    Walked,
+    WalkEnded,
+    span_of,
+)
+from chandlery.pipeline.walks import TradeWalk, requests_of
+from chandlery.reporting.wording import plural, span
+
+#: Where a walk begins that has no stored minute to begin at: so many trades before what is wanted, at the usual pace.
+LOOK_BACK_TRADES = 20
+LOOK_BACK = (timedelta(minutes=1), timedelta(days=30))
+#: How far back a stored minute is looked for.
+ANCHOR_WITHIN = timedelta(days=1)
+
+
+def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Event]:
+    """Page by page, markets side by side; what is fetched is recorded as it comes."""
+    if not due.walks:
+        return
+    run.hold({walk.series for walk in due.walks})
+    with run.recording():
+        mark_attempted(rows, _rebuilt(run, due.walks), run.surroundings.clock())
+    purse = Purse(run.trade_budget_left)
+    questions = [_question(run, walk, purse) for walk in due.walks]
+    done = _Done(started=time.monotonic())
+    yield events.WalkStarted(
+        tuple(walk_planned(walk) for walk in due.walks),
+        requests_of(due.walks),
+        walk_seconds(due.walks, run.surroundings.api),
+        purse.left,
+    )
+    conversation: Conversation[Walked] = Conversation(run.surroundings, run.executor, run.should_stop, run.ahead)
+    for told in conversation.about(spread(questions)):
+        run.beat()
+        match told:
+            case Waiting():
+                yield events.AskWaiting(told.why, told.seconds)
+            case Still():
+                continue
+            case Remark():
+                yield events.Noticed(told.text)
+            case ClocksApart():
+                yield events.Noticed(clocks_apart(told.ahead))
+            case PageTaken():
+                yield from _page(run, told, done, conversation.current)
+            case BatchStored():
+                _stored(run, told, done)
+            case WalkEnded():
+                yield from _ended(run, told, done)
+    for walk in due.walks:
+        run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
+    run.ahead = conversation.ahead
+    if conversation.error is not None:
+        run.give_up(conversation.error)
+    run.trade_budget_left = purse.left
+    with run.recording():
+        run.job.count(
+            requests_made=conversation.requests,
+            series_failed=done.failed,
+            candles_conflicting=done.conflicting,
+            trades_walked=done.trades,
+        )
+    run.look()
+    yield done.event(conversation.requests, len(due.walks))
+
+
+@dataclass(slots=True)
+class _Done:
+    """What came of the walks so far."""
+
+    started: float
+    markets: int = 0
+    failed: int = 0
+    pages: int = 0
+    trades: int = 0
+    candles: int = 0
+    replaced: int = 0
+    conflicting: int = 0
+    removed: int = 0
+    breaks: int = 0
+    unpaid: set[str] = field(default_factory=set)
+
+    def event(self, requests: int, of: int) -> events.WalkDone:
+        return events.WalkDone(
+            markets=self.markets,
+            failed=self.failed,
+            pages=self.pages,
+            trades=self.trades,
+            candles=self.candles,
+            replaced=self.replaced,
+            conflicting=self.conflicting,
+            removed=self.removed,
+            breaks=self.breaks,
+            unpaid=len(self.unpaid),
+            requests=requests,
+            seconds=time.monotonic() - self.started,
+            of=of,
+        )
+
+
+def _rebuilt(run: Run, walks: Sequence[TradeWalk]) -> dict[Series, RangeSet]:
+    """What of each series asked for is about to be answered."""
+    ranges = {walk.market: walk.ranges for walk in walks}
+    return {series: ranges[series.market] for series in run.ranges if series.market in ranges}
+
+
+def _page(run: Run, told: PageTaken, done: _Done, current: tuple[str, ...]) -> Iterator[events.Event]:
+    done.pages, done.trades = done.pages + 1, done.trades + told.trades
+    yield events.PageWalked(told.series.market, told.part, told.trades, told.reached, current)
+    for broken in told.breaks:
+        done.breaks += 1
+        market = run.facts[told.series.market].market
+        with run.recording():
+            _note_break(market, broken, run.surroundings.clock())
+        yield events.Noticed(
+            f"{market.altname}: {plural(broken.missing, 'trade')} of {span(broken.within)} that Kraken has numbered "
+            "cannot be had; that time stays unproven"
+        )
+
+
+def _stored(run: Run, told: BatchStored, done: _Done) -> None:
+    """Into the state what the store has."""
+    facts, written, now = run.facts[told.series.market], told.written, run.surroundings.clock()
+    with run.recording():
+        record_walked(run.job, facts.market, told.answers, written, told.candles, run.store, now)
+        for first, what, number in (
+            (written.first_conflict, "differing", written.conflicting),
+            (written.first_removed, "removed", written.removed),
+        ):
+            if first is not None:
+                minute = TimeRange(first, first + Interval.M1.delta)
+                _note(facts.market, FindingKind.TRADES_DIFFER, minute, {what: number}, now)
+    told.recorded()
+    done.candles, done.replaced = done.candles + written.inserted, done.replaced + written.replaced
+    done.conflicting, done.removed = done.conflicting + written.conflicting, done.removed + written.removed
+    run.fresh[told.series.interval] += written.inserted
+    run.changed.add(told.series)
+
+
+def _note(market: Market, kind: FindingKind, within: TimeRange, evidence: dict[str, int], now: datetime) -> None:
+    QualityFinding.objects.record(market, int(Interval.M1), Finding(kind, within, evidence), now)
+
+
+def _note_break(market: Market, broken: Break, now: datetime) -> None:
+    found = {"id_before": broken.before, "id_after": broken.after, "missing": broken.missing}
+    _note(market, FindingKind.ID_BREAK, broken.within, found, now)
+
+
+def _ended(run: Run, told: WalkEnded, done: _Done) -> Iterator[events.Event]:
+    done.markets += 1
+    if told.unpaid:
+        done.unpaid.add(told.series.market)
+    if told.unlisted:
+        yield from unlisted(run, told.series, told.error)
+    elif told.error:
+        done.failed += 1
+        run.failures.append((f"trades of {told.series.market}", told.error))
+        yield events.WalkFailed(told.series.market, told.error)
+
+
+# ----------------------------------------------------------------------------------------------- where a walk begins
+
+
+def _question(run: Run, walk: TradeWalk, purse: Purse) -> TradesOf:
+    parts = sorted(walk.ranges)
+    standing = run.journals.get(walk.market)
+    starts: list[Walk] = []
+    for part in parts:
+        if standing is not None and standing.next_cursor is not None and standing.reached == part.start:
+            starts.insert(0, replace(standing, range=TimeRange(standing.range.start, part.end)))
+        else:
+            starts.append(_start(run, walk.series, part))
+    return TradesOf(walk, starts, journal_of(run, walk.market), purse)
+
+
+def _start(run: Run, series: Series, part: TimeRange) -> Walk:
+    """At a trade before `part`, so that its first minutes are proven too; or at the market's first one."""
+    market = run.facts[series.market].market
+    if market.first_trade is not None and part.start <= market.first_trade:
+        return Walk.start(part, FROM_FIRST, from_first=True)
+    before = TimeRange(part.start - ANCHOR_WITHIN, part.start)
+    traded = run.facts[series.market].series[Interval.M1].traded.opens(before)
+    return Walk.start(part, cursor_at(traded[-1] if traded else part.start - _look_back(run, series, part)))
+
+
+def _look_back(run: Run, series: Series, part: TimeRange) -> timedelta:
+    shortest, longest = LOOK_BACK
+    week = TimeRange(part.start - timedelta(days=7), part.start)
+    expected = run.price(series.market, week)
+    if expected is None:
+        return timedelta(days=1)
+    return min(longest, max(shortest, week.length * (LOOK_BACK_TRADES / expected))) if expected else longest
+
+
+# ---------------------------------------------------------------------------------------------------------- journals
+
+
+def journal_of(run: Run, market: str) -> Journal:
+    return Journal(journals_folder(run) / f"{market}.journal")
+
+
+def journals_folder(run: Run) -> Path:
+    return run.surroundings.home / "data" / "walks"
+
+
+def fold_journals(run: Run) -> Iterator[events.Event]:
+    """What an interrupted walk had fetched goes into the store and the state; then it can go on where it stood."""
+    folded = 0
+    for market in run.markets:
+        journal = journal_of(run, market.altname)
+        replayed = journal.replay()
+        if replayed is None:
+            continue
+        series = Series(market.exchange, market.altname, Interval.M1)
+        try:
+            run.hold([series])
+        except SeriesHeld:
+            continue  # its walk goes on elsewhere
+        run.journals[market.altname] = replayed.walk
+        batch = Batch()
+        batch.add(replayed.candles, replayed.answers)
+        if not batch.answers:
+            continue
+        task = batch.task(series, run.surroundings.store_url, run.surroundings.home)
+        written = run.executor.submit(store_walked, task).result()
+        with run.recording():
+            record_walked(
+                run.job, market, batch.answers, written, span_of(task.candles), run.store, run.surroundings.clock()
+            )
+            for broken in replayed.breaks:
+                _note_break(market, broken, run.surroundings.clock())
+        journal.settle(replayed.walk)
+        folded += replayed.pages
+        run.changed.add(series)
+    if folded:
+        run.look()
+        yield events.Noticed(f"{folded:,} pages of trades that an interrupted run had fetched are in the store now")

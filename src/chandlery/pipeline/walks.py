@@ -1,0 +1,108 @@
+"""Walks: what only the trades can tell, how many requests that takes, and which of it a run may spend them on. Pure.
+
+One walk over a market's trades answers every width at once: its minutes are stored, the rest is derived from them.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from chandlery.candles.evidence import Evidence, Source
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import RangeSet, TimeRange
+
+#: Trades on one page, at most (Kraken REST reference, Trades).
+PAGE = 1000
+#: What a walk over trades with consecutive ids answers with.
+WALKED = Evidence(Source.TRADES, proven=True)
+
+Price = Callable[[str, TimeRange], float | None]
+"""How many trades of a market are to be expected in a range; None where nothing tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeWalk:
+    """The minutes of a market that are to be rebuilt from its trades; `requests` it will take, None: nobody knows.
+
+    `trades` are those expected.
+    """
+
+    series: Series
+    ranges: RangeSet
+    trades: float | None = None
+    requests: int | None = None
+
+    @property
+    def market(self) -> str:
+        return self.series.market
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Whose trades can be walked, up to `until` (the newest closed minute), at what price.
+
+    `budget`: requests that may be spent on it, None: any number. `walked`: what was walked already in this run.
+    """
+
+    until: datetime
+    markets: frozenset[str]
+    price: Price
+    budget: int | None = None
+    walked: Mapping[str, RangeSet] = field(default_factory=dict)
+
+    def walks(
+        self, left: Mapping[Series, RangeSet], asked: Mapping[Series, RangeSet], ends: Mapping[Series, datetime]
+    ) -> list[TradeWalk]:
+        """The walks over what would be `left` open. What a request would answer of a gap (`asked`) is walked with the
+        rest of it; and where a gap reaches to the newest slot wanted (`ends`), the walk goes on to `until`.
+        """
+        wanted: dict[tuple[str, str], RangeSet] = defaultdict(RangeSet)
+        for series, ranges in left.items():
+            if not ranges or series.market not in self.markets:
+                continue
+            for run in _whole(ranges, asked.get(series, RangeSet())):
+                to_end = run.end >= ends[series] and self.until - run.end < series.interval.delta
+                whole = TimeRange(run.start, max(run.end, self.until) if to_end else run.end)
+                wanted[series.exchange, series.market] |= RangeSet([whole])
+        found = []
+        for (exchange, market), ranges in wanted.items():
+            due = ranges - self.walked.get(market, RangeSet())
+            if due:
+                found.append(self._priced(Series(exchange, market, Interval.M1), due))
+        return self._affordable(found)
+
+    def _priced(self, series: Series, ranges: RangeSet) -> TradeWalk:
+        trades, requests = 0.0, 0
+        for part in ranges:
+            expected = self.price(series.market, part)
+            if expected is None:
+                return TradeWalk(series, ranges)
+            trades += expected
+            # At the newest minute two more pages say that there is nothing more: one from the last trade on, and one
+            # from just before it.
+            requests += 1 + int(expected // PAGE) + 2 * (part.end >= self.until)
+        return TradeWalk(series, ranges, trades, requests)
+
+    def _affordable(self, walks: Iterable[TradeWalk]) -> list[TradeWalk]:
+        """The cheapest first, as long as something is left to begin the next one with."""
+        chosen: list[TradeWalk] = []
+        left = self.budget
+        for walk in sorted(walks, key=lambda w: (w.requests or 0, w.series)):
+            if left is not None and left <= 0:
+                break
+            chosen.append(walk)
+            left = left if left is None else left - max(1, walk.requests or 0)
+        return chosen
+
+
+def requests_of(walks: Iterable[TradeWalk]) -> int | None:
+    """All of them together; None where one is unknown."""
+    numbers = [walk.requests for walk in walks]
+    return None if None in numbers else sum(number or 0 for number in numbers)
+
+
+def _whole(left: RangeSet, asked: RangeSet) -> Iterable[TimeRange]:
+    """The runs of `left`, each with what touches it of `asked`."""
+    return (run for run in left | asked if left & RangeSet([run])) if asked else iter(left)
