@@ -90,9 +90,9 @@ class Gate:
 class Started:
     """manage.py in a process group of its own, its lines read as they come; use it in a `with`."""
 
-    def __init__(self, home: Path, *typed: str, **environment: str) -> None:
+    def __init__(self, home: Path, *typed: str, trades: bool = False, **environment: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(CHECKOUT / "manage.py"), *Commands(home).typed(typed, environment)],
+            [sys.executable, str(CHECKOUT / "manage.py"), *Commands(home, trades).typed(typed, environment)],
             cwd=home,
             env=clean_environment(home) | environment,
             stdin=subprocess.DEVNULL,
@@ -159,7 +159,7 @@ def archive_in(home: Path) -> None:
 def started(home: Path, url: str, *typed: str, **environment: str) -> Started:
     """Asking the exchange at `url`, without a wait."""
     around = {"CLOCK": NOW.isoformat(), "KRAKEN_API": url, "KRAKEN_RATE": "0", "KRAKEN_RETRY_WAIT": "0"}
-    return Started(home, *typed, **{**around, **environment})
+    return Started(home, *typed, trades=False, **{**around, **environment})
 
 
 def ran(home: Path, url: str, *typed: str, **environment: str) -> CompletedRun:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from chandlery.candles.gap import Reason
 from chandlery.candles.interval import Interval
-from chandlery.reporting.completeness import CompletenessReport, GapEntry, gap_entry, remedy_for_nothing_known
+from chandlery.reporting.completeness import WALK, CompletenessReport, GapEntry, gap_entry, remedy_for_nothing_known
 from chandlery.reporting.terminal import print_report, render_report
 from tests.reporting.reports import at, gap, real_files, report_of, series, unknown
 
@@ -110,7 +110,7 @@ def test_a_gap_of_whole_days_shows_them_inclusive() -> None:
         "   60min: 99.8% complete (density 99.8%)\n"
         "   Gap: 2023-06-15 to 2023-06-17 (72 candles)\n"
         "   → API Fillable: No\n"
-        "   → Action: Download XBTUSD_60.csv in Kraken_OHLCVT_2023Q2.zip\n"
+        "   → Action: Download XBTUSD_60.csv in Kraken_OHLCVT_2023Q2.zip; or run"
     ) in text
 
 
@@ -165,7 +165,7 @@ def test_a_gap_before_the_window_says_how_far_the_api_reaches_where_no_archive_i
     text = render_report(report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23 19:00", [hole])), RERUN)
 
     assert "→ API Fillable: No" in text
-    assert "2026-03-19); the API reaches back 720 candles, to 2025-10-24 19:00 UTC Rec" in " ".join(text.split())
+    assert "2026-03-19); the API reaches back 720 candles, to 2025-10-24 19:00 UTC; or run" in " ".join(text.split())
 
 
 def test_12_hours_are_told_by_the_window_of_4_hours() -> None:
@@ -209,6 +209,7 @@ def test_a_contradicted_gap_says_so() -> None:
     text = render_report(hourly(gap("XBTUSD", 60, "2023-06-15", "2023-06-16", reason=Reason.SUSPECT)))
 
     assert "Gap: 2023-06-15 (24 candles, contradicted by a finding)" in text
+    assert "→ Action: Run ingest_kraken_unified --complete: what is contradicted is made" in " ".join(text.split())
     assert "  - Suspect: 24 (0.1%) — contradicted by a finding" in text
 
 
@@ -295,6 +296,8 @@ def test_files_to_download_say_where_they_are_and_when_they_are_due() -> None:
         "     not published yet: due 2026-01-29 to 2026-03-19\n"
         "2. Re-run ingestion after CSV download:\n"
         f"   {RERUN}\n"
+        "3. Or: let ingestion rebuild 2 gaps from trades, which takes requests and time\n   but no download:\n"
+        f"   {RERUN} --complete\n"
     )
 
 
@@ -315,7 +318,7 @@ def test_the_complete_set_exists_and_only_its_newest_part_may_follow() -> None:
     nearly = gap("XBTUSD", 60, "2021-01-01", "2025-08-01")
     until_now = report_of(series("XBTUSD", 60, "2020-01-01", "2025-11-23", [recent]))
 
-    assert years.remedy.action == "download XBTUSD_60.csv in Kraken_OHLCVT.zip"
+    assert years.remedy.action == f"download XBTUSD_60.csv in Kraken_OHLCVT.zip; {WALK}"
     assert "Kraken_OHLCVT.zip (the newest part follows 2026-01-29 to 2026-03-19); the API" in recent.remedy.action
     assert "(the newest part follows 2025-10-29 to 2025-12-17: may be out by now); the API" in nearly.remedy.action
     assert (
@@ -382,7 +385,7 @@ def test_the_table_puts_dates_on_their_own_line_where_it_is_narrow() -> None:
 def test_a_command_too_long_for_the_terminal_is_broken_so_that_it_can_be_pasted() -> None:
     text = render_report(real_files(), RERUN, width=80)
 
-    command = text.partition("Re-run ingestion after CSV download:\n")[2]
+    command = text.partition("Re-run ingestion after CSV download:\n")[2].partition("\n3. ")[0]
     assert [line.endswith(" \\") for line in command.splitlines()] == [True, False]
     assert " ".join(command.replace("\\\n", " ").split()) == RERUN
 

@@ -193,7 +193,8 @@ class Run:
             minutes = facts.series[Interval.M1].coverage
             done = RangeSet.union(ranges for kind, ranges in minutes.items() if kind.source is Source.TRADES)
             walked[name] = done | self.walked.get(name, RangeSet())
-        return Trail(Interval.M1.floor(self.until), self.listed, self.price, self.trade_budget_left, walked)
+        standing = {name: walk.reached for name, walk in self.journals.items() if walk.next_cursor is not None}
+        return Trail(Interval.M1.floor(self.until), self.listed, self.price, self.trade_budget_left, walked, standing)
 
     @property
     def listed(self) -> frozenset[str]:

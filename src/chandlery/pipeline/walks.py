@@ -43,7 +43,8 @@ class TradeWalk:
 class Trail:
     """Whose trades can be walked, up to `until` (the newest closed minute), at what price.
 
-    `budget`: requests that may be spent on it, None: any number. `walked`: what was walked already in this run.
+    `budget`: requests that may be spent on it, None: any number. `walked`: what was walked already. `standing`: how far
+    walks came that were interrupted; they are finished, whatever else could tell the rest.
     """
 
     until: datetime
@@ -51,6 +52,7 @@ class Trail:
     price: Price
     budget: int | None = None
     walked: Mapping[str, RangeSet] = field(default_factory=dict)
+    standing: Mapping[str, datetime] = field(default_factory=dict)
 
     def walks(
         self, left: Mapping[Series, RangeSet], asked: Mapping[Series, RangeSet], ends: Mapping[Series, datetime]
@@ -60,9 +62,12 @@ class Trail:
         """
         wanted: dict[tuple[str, str], RangeSet] = defaultdict(RangeSet)
         for series, ranges in left.items():
-            if not ranges or series.market not in self.markets:
+            if series.market not in self.markets:
                 continue
-            for run in _whole(ranges, asked.get(series, RangeSet())):
+            standing = self.standing.get(series.market)
+            for run in ranges | asked.get(series, RangeSet()):
+                if not (ranges & RangeSet([run])) and (standing is None or standing not in run):
+                    continue
                 to_end = run.end >= ends[series] and self.until - run.end < series.interval.delta
                 whole = TimeRange(run.start, max(run.end, self.until) if to_end else run.end)
                 wanted[series.exchange, series.market] |= RangeSet([whole])
@@ -101,8 +106,3 @@ def requests_of(walks: Iterable[TradeWalk]) -> int | None:
     """All of them together; None where one is unknown."""
     numbers = [walk.requests for walk in walks]
     return None if None in numbers else sum(number or 0 for number in numbers)
-
-
-def _whole(left: RangeSet, asked: RangeSet) -> Iterable[TimeRange]:
-    """The runs of `left`, each with what touches it of `asked`."""
-    return (run for run in left | asked if left & RangeSet([run])) if asked else iter(left)

@@ -27,14 +27,17 @@ def recommended_actions(report: CompletenessReport, rerun: str, columns: int, *,
         steps.append(
             [first + (":" if rerun else "."), *_command(asking(rerun), columns, break_commands=break_commands)]
         )
-    if walks := _to_walk(report):
-        again = _command(completing(rerun), columns, break_commands=break_commands)
-        steps.append([walks + (":" if rerun else "."), *again])
-    if downloads := _downloads(report, files):
+    downloads = _downloads(report, files)
+    if downloads:
         steps.append(downloads)
         if rerun:
             again = _command(rerun, columns, break_commands=break_commands)
             steps.append(["Re-run ingestion after CSV download:", *again])
+    if walks := _to_walk(report):
+        again = _command(completing(rerun), columns, break_commands=break_commands)
+        steps.append(
+            [(f"Or: {walks[:1].lower()}{walks[1:]}" if downloads else walks) + (":" if rerun else "."), *again]
+        )
     lines = ["Recommended Actions:", ""]
     for number, (first, *others) in enumerate(steps, 1):
         lines += [*wrapped(f"{number}. {first}", columns, "   "), *others]

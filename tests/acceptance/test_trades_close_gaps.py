@@ -1,0 +1,127 @@
+"""An archive ended long ago, and the API's window begins much later: what lies between is rebuilt from trades."""
+
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chandlery.candles.interval import Interval
+from tests.acceptance.commands import Commands, lake_state
+from tests.acceptance.state import changed_tables, state_rows
+from tests.acceptance.survival import Started, assert_tidy, jobs_in
+from tests.acceptance.walked import (
+    ALL,
+    ARCHIVE_END,
+    EXCHANGE,
+    NOW,
+    Served,
+    archive_in,
+    check_candles,
+    report_of,
+    served,
+)
+
+MARKETS = ",".join(EXCHANGE.names)
+COMPLETE = ("ingest_kraken_unified", "--markets", MARKETS, "--intervals", ALL, "--complete", "--yes")
+SELECTION = ("--markets", MARKETS, "--intervals", ALL)
+KILLS = 10
+#: No walk is killed later than after so many requests for trades, and no sooner than after one.
+LATEST = 14
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Served]:
+    with served() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("archived")
+    archive_in(home)
+    return home / "data" / "archives"
+
+
+def check_complete(commands: Commands, world: Served) -> None:
+    """100 % for every series, every slot as the trades have it; what is quiet after the archive is proven."""
+    check_candles(commands.lake, EXCHANGE, Interval, NOW)
+    for key, whole in report_of(commands, world, *SELECTION).items():
+        assert whole["completeness"] == 1, key
+        assert whole["missing"] == whole["suspect"] == 0, key
+        assert whole["gaps"] == [], key
+    since = f"{ARCHIVE_END:%F}"
+    for key, after in report_of(commands, world, *SELECTION, "--start-date", since).items():
+        assert after["quiet_proven"] == after["slots"] - after["unlisted"] - after["traded"], key
+        assert after["quiet_claimed"] == after["quiet_confirmed"] == 0, key
+    before = report_of(commands, world, *SELECTION, "--end-date", "2024-03-31")
+    # Full weeks agree with the exchange's own count; only what is left of a week at the very end is a claim.
+    assert {key: one["quiet_claimed"] for key, one in before.items() if one["quiet_claimed"]} == {}
+
+
+def test_one_command_closes_the_hole_and_proves_its_silence(
+    world: Served, archives: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    commands = Commands(tmp_path_factory.mktemp("home"), trades=True)
+    world.api.forget_requests()
+
+    done = world.run(commands, *COMPLETE, "--source", archives)
+
+    assert (done.status, done.err) == (0, "")
+    check_complete(commands, world)
+    assert_tidy(commands.home)
+    # A walk that is due anyway spares every other request; no page was asked for twice.
+    asked = world.asked()
+    assert {key for key in asked if key[0] == "OHLC"} == {("OHLC", name, "10080") for name in EXCHANGE.names}
+    assert set(asked.values()) == {1}
+    assert not list((commands.home / "data" / "walks").glob("*.journal"))
+
+    lake, state = lake_state(commands.lake), state_rows(commands.home)
+    again = world.run(commands, *COMPLETE, "--source", archives)
+    assert (again.status, again.err) == (0, "")
+    assert lake_state(commands.lake) == lake
+    assert changed_tables(state, state_rows(commands.home)) == set()
+    assert world.asked() == asked
+
+
+@pytest.mark.slow
+def test_killed_ten_times_it_ends_the_same_and_asks_for_no_page_twice(
+    world: Served, archives: Path, tmp_path: Path
+) -> None:
+    commands = Commands(tmp_path, trades=True)
+    dice = random.Random(5)
+    world.api.forget_requests()
+    killed = 0
+    typed: tuple[str, ...] = (*COMPLETE, "--source", str(archives))
+    while killed < KILLS:
+        if jobs := jobs_in(tmp_path) if killed else []:
+            typed = ("ingest_kraken_unified", "--resume", jobs[-1][0], "--yes")
+        with Started(tmp_path, *typed, trades=True, **world.environment) as running:
+            left = [dice.randrange(1, LATEST)]
+            delay = dice.random() * 0.04
+
+            def strike(request: str, left: list[int] = left, delay: float = delay, running: Started = running) -> None:
+                if "/Trades?" in request:
+                    left[0] -= 1
+                    if left[0] == 0:
+                        threading.Timer(delay, running.signal, (signal.SIGKILL,)).start()
+
+            world.on_request.append(strike)
+            status = running.ended()
+            world.on_request.remove(strike)
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL, running.text
+        killed += 1
+
+    done = world.run(commands, "ingest_kraken_unified", "--resume", jobs_in(tmp_path)[-1][0], "--yes")
+
+    assert (done.status, done.err) == (0, "")
+    assert killed == KILLS
+    check_complete(commands, world)
+    assert_tidy(tmp_path)
+    for name in EXCHANGE.names:
+        times = [number for key, number in world.asked().items() if key[:2] == ("Trades", name)]
+        assert sum(times) - len(times) <= KILLS, name
