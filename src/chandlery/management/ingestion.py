@@ -74,7 +74,7 @@ def _run(
     def go_on(event: Event) -> bool:
         if isinstance(event, SourcesFound) and not request.sources and not request.incremental:
             out.write(f"  Put archives into {settings.ARCHIVE_DIR}, or name them with --source PATH.\n")
-        asks = isinstance(event, Planned) and (event.files or event.asks) and not options["yes"]
+        asks = isinstance(event, Planned) and (event.files or event.asks or event.walks) and not options["yes"]
         return not asks or confirmed()
 
     around = surroundings()

@@ -84,6 +84,8 @@ class Run:
     journals: dict[str, Walk] = field(default_factory=dict)
     #: The exchange's own weekly figures, by market.
     ledgers: dict[str, Figures] = field(default_factory=dict)
+    #: What walks cost by candles stored nearby: they are read once.
+    prices: dict[tuple[str, TimeRange], float | None] = field(default_factory=dict)
     #: Daily ones of some, and whose were asked for.
     daily: dict[str, Figures] = field(default_factory=dict)
     days_asked: set[str] = field(default_factory=set)
@@ -207,7 +209,11 @@ class Run:
         """How many trades are to be expected: by the ledger, or by the candles stored nearby."""
         figures = self.ledgers.get(market)
         expected = by_ledger(figures, within) if figures is not None else None
-        return expected if expected is not None else by_candles(self._nearby(market, within), within)
+        if expected is not None:
+            return expected
+        if (market, within) not in self.prices:
+            self.prices[market, within] = by_candles(self._nearby(market, within), within)
+        return self.prices[market, within]
 
     def _nearby(self, market: str, within: TimeRange) -> Iterator[tuple[TimeRange, pl.DataFrame]]:
         """What is stored of the week before and the week after, at the first width that has any of it."""
@@ -236,6 +242,7 @@ class Run:
     def look(self) -> None:
         """Read anew what state knows."""
         self.facts = know(self.markets, self.store, self.until)
+        self.prices.clear()
         found = QualityFinding.objects.contradicted([m.pk for m in self.markets], kinds=FILLED_ANEW)
         names = {market.pk: market for market in self.markets}
         self.contradicted = {series_of(names[pk], Interval(minutes)): ranges for (pk, minutes), ranges in found.items()}

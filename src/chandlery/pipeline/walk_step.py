@@ -15,7 +15,7 @@ from chandlery.exchanges.kraken.trades import FROM_FIRST, Break, Walk, cursor_at
 from chandlery.models import Finding, FindingKind, GapRecord, Market, QualityFinding
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import unlisted
-from chandlery.pipeline.conversation import ClocksApart, Conversation, Remark, Still, Waiting, spread
+from chandlery.pipeline.conversation import Aside, ClocksApart, Conversation, Remark, Still, Waiting, spread
 from chandlery.pipeline.detect import mark_attempted
 from chandlery.pipeline.explain import clocks_apart, walk_planned, walk_seconds
 from chandlery.pipeline.journal import Journal
@@ -46,43 +46,26 @@ ANCHOR_WITHIN = timedelta(days=1)
 
 def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Event]:
     """Page by page, markets side by side; what is fetched is recorded as it comes."""
-    if not due.walks:
+    run.hold({walk.series for walk in due.walks}, leave_held=True)
+    walks = [walk for walk in due.walks if _is_ours(run, walk)]
+    if not walks:
         return
-    run.hold({walk.series for walk in due.walks})
     with run.recording():
-        mark_attempted(rows, _rebuilt(run, due.walks), run.surroundings.clock())
+        mark_attempted(rows, _rebuilt(run, walks), run.surroundings.clock())
     purse = Purse(run.trade_budget_left)
-    questions = [_question(run, walk, purse) for walk in due.walks]
+    questions = [_question(run, walk, purse) for walk in walks]
     done = _Done(started=time.monotonic())
-    yield events.WalkStarted(
-        tuple(walk_planned(walk) for walk in due.walks),
-        requests_of(due.walks),
-        walk_seconds(due.walks, run.surroundings.api),
-        purse.left,
-    )
+    seconds = walk_seconds(walks, run.surroundings.api)
+    yield events.WalkStarted(tuple(walk_planned(walk) for walk in walks), requests_of(walks), seconds, purse.left)
     conversation: Conversation[Walked] = Conversation(run.surroundings, run.executor, run.should_stop, run.ahead)
     for told in conversation.about(spread(questions)):
         run.beat()
-        match told:
-            case Waiting():
-                yield events.AskWaiting(told.why, told.seconds)
-            case Still():
-                continue
-            case Remark():
-                yield events.Noticed(told.text)
-            case ClocksApart():
-                yield events.Noticed(clocks_apart(told.ahead))
-            case PageTaken():
-                yield from _page(run, told, done, conversation.current)
-            case BatchStored():
-                _stored(run, told, done)
-            case WalkEnded():
-                yield from _ended(run, told, done)
-    for walk in due.walks:
-        run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
+        yield from _heard(run, told, done, conversation.current)
     run.ahead = conversation.ahead
     if conversation.error is not None:
         run.give_up(conversation.error)
+    for walk in walks:
+        run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
     run.trade_budget_left = purse.left
     with run.recording():
         run.job.count(
@@ -92,7 +75,34 @@ def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[even
             trades_walked=done.trades,
         )
     run.look()
-    yield done.event(conversation.requests, len(due.walks))
+    yield done.event(conversation.requests, len(walks))
+
+
+def _heard(run: Run, told: Walked | Aside, done: _Done, current: tuple[str, ...]) -> Iterator[events.Event]:
+    match told:
+        case Waiting():
+            yield events.AskWaiting(told.why, told.seconds)
+        case Remark():
+            yield events.Noticed(told.text)
+        case ClocksApart():
+            yield events.Noticed(clocks_apart(told.ahead))
+        case PageTaken():
+            yield from _page(run, told, done, current)
+        case BatchStored():
+            _stored(run, told, done)
+        case WalkEnded():
+            yield from _ended(run, told, done)
+        case Still():
+            return
+
+
+def _is_ours(run: Run, walk: TradeWalk) -> bool:
+    """What another run writes is left to it, and not looked at again."""
+    if run.holds([walk.series]):
+        return True
+    run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
+    run.left = f"the minutes of {walk.market} are being written by another run"
+    return False
 
 
 @dataclass(slots=True)
