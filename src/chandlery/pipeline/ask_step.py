@@ -98,7 +98,7 @@ def _answered(run: Run, told: Asked, current: tuple[str, ...]) -> events.SeriesA
         run.fresh[series.interval] += written.inserted
         run.revised += written.replaced
         if told.stored.changed is not None:
-            run.changed.add(series)
+            run.note_change(series)
     return events.SeriesAsked(
         series.market,
         series.interval,

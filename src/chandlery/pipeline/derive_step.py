@@ -36,7 +36,7 @@ def derive(run: Run) -> Iterator[events.Event]:
                 record_derived(result, run.job, run.facts[series.market].market, run.store, run.surroundings.clock())
             run.fresh[series.interval] += result.written.inserted
             if result.written.inserted or result.written.replaced:
-                run.changed.add(series)
+                run.note_change(series)
             done = _filled(result)
             filled, candles, slots = filled + 1, candles + done.candles, slots + done.slots
             yield done

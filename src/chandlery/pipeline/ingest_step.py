@@ -88,7 +88,7 @@ def _ingest(run: Run, made: Plan) -> Iterator[events.FileDone]:
                 run.failures.append((task.member.label, result.error))
             if result.written is not None:
                 run.fresh[task.series.interval] += result.written.inserted
-                run.changed.add(task.series)
+                run.note_change(task.series)
             yield _told(result, row, tuple(t.member.label for t in schedule.in_hand))
     except BrokenExecutor as error:
         raise WorkerDied(current=", ".join(t.member.label for t in schedule.in_hand)) from error

@@ -156,6 +156,9 @@ def _prepare(
         markets = select(request.selection)
     run = Run(request, surroundings, executor, should_stop, store, markets, found, until=now)
     run.trade_budget_left = request.trade_budget
+    if request.incremental:
+        # Without anything new there is nothing to audit.
+        run.audited = run.changes
     return run
 
 

@@ -116,7 +116,9 @@ def consult_ledger(run: Run) -> Iterator[events.Event]:
 
 
 def audit(run: Run) -> Iterator[events.Event]:
-    """Hold what is stored against the ledger. Silent where nothing is new."""
+    """Hold what is stored against the ledger, unless nothing has changed since. Silent where nothing is new."""
+    if run.audited == run.changes:
+        return
     checked = _held_audit(run)
     counts = checked.counts_due()
     checked.take_counts(_summed(run, counts))
@@ -132,6 +134,7 @@ def audit(run: Run) -> Iterator[events.Event]:
     pieces = checked.pieces_due(run.daily)
     audited = checked.settle(list(_summed(run, pieces)))
     run.look()
+    run.audited = run.changes
     if counts or audited.changed.opened or audited.changed.resolved:
         yield events.Audited(
             series=len({task.series for task in counts}),

@@ -93,6 +93,9 @@ class Run:
     contradicted: dict[Series, RangeSet] = field(default_factory=dict)
     #: Series of which this run has stored or changed candles.
     changed: set[Series] = field(default_factory=set)
+    #: How often it has, and how often it had when the stored weeks were audited last.
+    changes: int = 0
+    audited: int = -1
     #: How far each series was known when the run began.
     known_until: dict[Series, datetime] = field(default_factory=dict)
     job: IngestionJob = field(default_factory=IngestionJob)
@@ -321,6 +324,11 @@ class Run:
         if not self.gave_up:
             self.gave_up = str(error)
             self.failures.append((API, self.gave_up))
+
+    def note_change(self, series: Series) -> None:
+        """Candles of it are new, or other than before."""
+        self.changed.add(series)
+        self.changes += 1
 
     def stop_on_error(self) -> None:
         """Raises StoppedOnError where something failed and that is to end the run."""

@@ -42,7 +42,9 @@ def take_steps(run: Run) -> Iterator[events.Event]:
         # Slots that came since the last run are no gap yet: most are closed by this one, every time.
         record_gaps(run.facts, run.known_ranges, run.until)
     yield from consult_ledger(run)
-    yield from audit(run)
+    if not run.request.incremental:
+        # Whatever a run that was interrupted has left uncounted. What is new is looked at in the end.
+        yield from audit(run)
     yield from _date_delistings(run)
     if run.should_stop():
         return

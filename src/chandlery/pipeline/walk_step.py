@@ -68,12 +68,10 @@ def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[even
         run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
     run.trade_budget_left = purse.left
     with run.recording():
-        run.job.count(
-            requests_made=conversation.requests,
-            series_failed=done.failed,
-            candles_conflicting=done.conflicting,
-            trades_walked=done.trades,
-        )
+        # What is not of a page: repeated requests, and those for the exchange's state.
+        more = max(0, conversation.requests - done.pages)
+        run.job.count(**done.not_counted())
+        run.job.count(requests_made=more, series_failed=done.failed, candles_conflicting=done.conflicting)
     run.look()
     yield done.event(conversation.requests, len(walks))
 
@@ -120,6 +118,14 @@ class _Done:
     removed: int = 0
     breaks: int = 0
     unpaid: set[str] = field(default_factory=set)
+    #: Pages and trades that the job knows of.
+    counted: tuple[int, int] = (0, 0)
+
+    def not_counted(self) -> dict[str, int]:
+        """What has come since this was asked last: whoever looks at a job that walks for hours sees it go on."""
+        pages, trades = self.counted
+        self.counted = (self.pages, self.trades)
+        return {"requests_made": self.pages - pages, "trades_walked": self.trades - trades}
 
     def event(self, requests: int, of: int) -> events.WalkDone:
         return events.WalkDone(
@@ -164,6 +170,7 @@ def _stored(run: Run, told: BatchStored, done: _Done) -> None:
     facts, written, now = run.facts[told.series.market], told.written, run.surroundings.clock()
     with run.recording():
         record_walked(run.job, facts.market, told.answers, written, told.candles, run.store, now)
+        run.job.count(**done.not_counted())
         for first, what, number in (
             (written.first_conflict, "differing", written.conflicting),
             (written.first_removed, "removed", written.removed),
@@ -175,7 +182,7 @@ def _stored(run: Run, told: BatchStored, done: _Done) -> None:
     done.candles, done.replaced = done.candles + written.inserted, done.replaced + written.replaced
     done.conflicting, done.removed = done.conflicting + written.conflicting, done.removed + written.removed
     run.fresh[told.series.interval] += written.inserted
-    run.changed.add(told.series)
+    run.note_change(told.series)
 
 
 def _note(market: Market, kind: FindingKind, within: TimeRange, evidence: dict[str, int], now: datetime) -> None:
@@ -272,7 +279,7 @@ def fold_journals(run: Run) -> Iterator[events.Event]:
                 _note_break(market, broken, run.surroundings.clock())
         journal.settle(replayed.walk)
         folded += replayed.pages
-        run.changed.add(series)
+        run.note_change(series)
     if folded:
         run.look()
         yield events.Noticed(f"{folded:,} pages of trades that an interrupted run had fetched are in the store now")

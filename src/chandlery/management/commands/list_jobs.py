@@ -73,6 +73,8 @@ def as_json(job: IngestionJob) -> dict[str, Any]:
         "candles_revised": job.candles_revised,
         "candles_conflicting": job.candles_conflicting,
         "candles_derived": job.candles_derived,
+        "trades_walked": job.trades_walked,
+        "trade_budget": job.trade_budget,
         "error_message": job.error_message,
     }
 

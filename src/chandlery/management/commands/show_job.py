@@ -130,6 +130,7 @@ def job_lines(found: JobFacts, most: int) -> Iterator[str]:
             f"{job.files_skipped:,} known, {job.files_failed:,} failed), {plural(job.records_ingested, 'record')}"
         ),
         "API": _api(job),
+        "Trades": _trades(job),
         "Derived": plural(job.candles_derived, "candle"),
         "Gaps left": f"{found.gaps:,} ({plural(found.candles_missing, 'candle')})" if found.gaps else "none on record",
         "Held by": (
@@ -184,6 +185,17 @@ def _api(job: IngestionJob) -> str:
         revised += f", {job.candles_conflicting:,} unlike a stronger source"
     failed = f", {plural(job.series_failed, 'series', 'series')} without an answer" if job.series_failed else ""
     return f"{plural(job.requests_made, 'request')}: {plural(job.candles_fetched, 'new candle')}{revised}{failed}"
+
+
+def _trades(job: IngestionJob) -> str:
+    """1,203,456 walked; a run may spend 3,600 requests on them"""
+    if job.trade_budget is None:
+        budget = "as many requests as it takes"
+    elif job.trade_budget:
+        budget = f"a run may spend {plural(job.trade_budget, 'request')} on them"
+    else:
+        return ""
+    return f"{plural(job.trades_walked, 'trade')} walked; {budget}"
 
 
 def _options(job: IngestionJob) -> list[str]:
