@@ -270,7 +270,7 @@ def fold_journals(run: Run) -> Iterator[events.Event]:
         if not batch.answers:
             continue
         task = batch.task(series, run.surroundings.store_url, run.surroundings.home)
-        written = run.executor.submit(store_walked, task).result()
+        written = store_walked(task)
         with run.recording():
             record_walked(
                 run.job, market, batch.answers, written, span_of(task.candles), run.store, run.surroundings.clock()

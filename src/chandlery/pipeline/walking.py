@@ -167,7 +167,8 @@ class TradesOf:
             return
         series = self.walk.series
         task = batch.task(series, desk.around.store_url, desk.around.home)
-        written = await desk.in_worker(store_walked, task)
+        # In a thread: a worker process for so little work takes a hundred megabytes.
+        written = await asyncio.to_thread(store_walked, task)
         recorded = asyncio.Event()
         desk.tell(BatchStored(series, batch.answers, written, span_of(task.candles), recorded.set))
         await recorded.wait()

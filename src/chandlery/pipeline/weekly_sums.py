@@ -17,8 +17,8 @@ from chandlery.candles.timerange import TimeRange
 from chandlery.stores import open_store
 from chandlery.stores.base import CandleStore
 
-#: Candles read at a time: a bound on memory, whatever the length. Some 30 MB.
-STEP_SLOTS = 400_000
+#: Candles read at a time: a bound on memory, whatever the length. Some 4 MB.
+STEP_SLOTS = 50_000
 _MICROSECOND = timedelta(microseconds=1)
 
 
