@@ -259,7 +259,7 @@ def test_an_unknown_first_trade_makes_earlier_dates_missing() -> None:
 def test_a_known_first_trade_makes_earlier_dates_unlisted() -> None:
     text = render_report(report_of(series("XBTUSD", 60, "2013-10-06 21:00", "2023-01-08", known=True)), width=120)
 
-    assert "At the first trade (known from a complete release: what came before is UNLISTED):" in text
+    assert "At the first trade (told by a complete release or by the exchange: what came before is" in text
     assert "is MISSING" not in text
 
 

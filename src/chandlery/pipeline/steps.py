@@ -41,6 +41,7 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     with run.recording():
         # Slots that came since the last run are no gap yet: most are closed by this one, every time.
         record_gaps(run.facts, run.known_ranges, run.until)
+    wanted = run.ranges
     yield from consult_ledger(run)
     if not run.request.incremental:
         # Whatever a run that was interrupted has left uncounted. What is new is looked at in the end.
@@ -48,7 +49,8 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     yield from _date_delistings(run)
     if run.should_stop():
         return
-    if run.contradicted:
+    if run.contradicted or run.ranges != wanted:
+        # Slots that are contradicted, and those that a market turned out to have or not to have.
         with run.recording():
             record_gaps(run.facts, run.known_ranges, run.until)
     rows = _open_rows(run)

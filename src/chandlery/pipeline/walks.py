@@ -85,9 +85,8 @@ class Trail:
             if expected is None:
                 return TradeWalk(series, ranges)
             trades += expected
-            # At the newest minute two more pages say that there is nothing more: one from the last trade on, and one
-            # from just before it.
-            requests += 1 + int(expected // PAGE) + 2 * (part.end >= self.until)
+            # At the newest minute two more pages say that there is nothing more, unless something is traded meanwhile.
+            requests += 1 + int(expected // PAGE) + (part.end >= self.until)
         return TradeWalk(series, ranges, trades, requests)
 
     def _affordable(self, walks: Iterable[TradeWalk]) -> list[TradeWalk]:

@@ -10,9 +10,9 @@ MOST_MARKETS = 12
 _HEADING = "Where each history begins:"
 _LOOSE = "neither a loose file nor the API tells what came before it"
 _FIRST_STORED = f"At the first stored slot (first trade unknown: earlier dates are MISSING, not UNLISTED; {_LOOSE}):"
-_FIRST_TRADE = "At the first trade (known from a complete release: what came before is UNLISTED):"
+_FIRST_TRADE = "At the first trade (told by a complete release or by the exchange: what came before is UNLISTED):"
 _MISSING_BEFORE = f"First trade unknown, so what lies before the first stored slot is MISSING, not UNLISTED ({_LOOSE}):"
-_UNLISTED_BEFORE = "First trade known from a complete release, so what lies before it is UNLISTED:"
+_UNLISTED_BEFORE = "First trade told by a complete release or by the exchange, so what lies before it is UNLISTED:"
 
 
 def where_histories_begin(report: CompletenessReport, columns: int) -> list[str]:
