@@ -1,7 +1,7 @@
 """One weekly request a market audits its whole history: silence is confirmed, and a lost day is found and rebuilt."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
@@ -46,12 +46,14 @@ def world() -> Iterator[Served]:
         yield found
 
 
-def ingested(world: Served, home: Path, *defects: MissingDay) -> tuple[Commands, dict[tuple[str, str, str], int]]:
+def ingested(
+    world: Served, home: Path, *defects: MissingDay, run: tuple[str, ...] = RUN
+) -> tuple[Commands, dict[tuple[str, str, str], int]]:
     """A complete archive with these defects, taken in by one run; and what that asked for."""
     archive_in(home, Edition.complete("2024Q2", defects=defects), EXCHANGE)
     commands = Commands(home, trades=True)
     world.api.forget_requests()
-    done = world.run(commands, *RUN)
+    done = world.run(commands, *run)
     assert (done.status, done.err) == (0, ""), done.out
     return commands, dict(world.asked())
 
@@ -69,10 +71,12 @@ def rebuilt(commands: Commands, name: str, interval: Interval) -> pl.DataFrame:
     return lake_rows(commands.lake, name, interval).filter(pl.col("source") == "TRADES")
 
 
-def check_whole(commands: Commands, world: Served) -> None:
+def check_whole(commands: Commands, world: Served, intervals: Iterable[Interval] = Interval) -> None:
     """Every candle is there, and every quiet slot of every full week is confirmed or proven."""
-    check_candles(commands.lake, EXCHANGE, Interval, at("2024-07-01"))
-    for key, one in report_of(commands, world, *SELECTION, "--end-date", LAST_FULL_DAY).items():
+    widths = sorted(intervals)
+    check_candles(commands.lake, EXCHANGE, widths, at("2024-07-01"))
+    asked = ("--markets", MARKETS, "--intervals", ",".join(str(int(width)) for width in widths))
+    for key, one in report_of(commands, world, *asked, "--end-date", LAST_FULL_DAY).items():
         assert (one["quiet_claimed"], one["missing"], one["suspect"]) == (0, 0, 0), key
         assert one["quiet_confirmed"] + one["quiet_proven"] == one["slots"] - one["traded"] - one["unlisted"], key
 
@@ -147,3 +151,22 @@ def test_what_only_the_minutes_lack_is_walked_for_the_hours_that_a_wider_interva
     assert {key: number for key, number in asked.items() if key[0] != "Trades"} == WEEKLY
     check_whole(commands, world)
     assert len(rebuilt(commands, "XBTUSD", Interval.M5)) == 0
+
+
+@pytest.mark.parametrize("at_every_interval", [True, False])
+def test_where_hours_and_days_are_asked_for_the_archives_finer_files_are_looked_into_first(
+    world: Served, tmp_path: Path, at_every_interval: bool
+) -> None:
+    lost = date(2024, 5, 15)
+    widths = (Interval.M60, Interval.M1440)
+    defects = (
+        [MissingDay(lost, "XBTUSD", None)] if at_every_interval else [MissingDay(lost, "XBTUSD", w) for w in widths]
+    )
+    run = ("ingest_kraken_unified", "--markets", MARKETS, *RUN[5:])
+    assert run[3:] == ("--end-date", "2024-06-30", "--complete", "--yes")
+
+    commands, asked = ingested(world, tmp_path, *defects, run=run)
+
+    check_whole(commands, world, widths)
+    walked = sum(number for key, number in asked.items() if key[0] == "Trades")
+    assert 1 <= walked <= 3 if at_every_interval else walked == 0

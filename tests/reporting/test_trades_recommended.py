@@ -51,7 +51,7 @@ def test_trades_are_recommended_as_the_other_way_than_a_download() -> None:
     said = recommended(hole())
 
     assert said[-2:] == [
-        f"{_numbers(said)}. Or: let ingestion rebuild 1 gap from trades, which takes requests and time but no download:",
+        f"{_steps(said)}. Or: let ingestion rebuild 1 gap from trades, which takes requests and time but no download:",
         f"   {COMMAND} --complete",
     ]
 
@@ -69,7 +69,7 @@ def test_without_a_command_only_the_sentence_is_told() -> None:
     ]
 
 
-def _numbers(said: list[str]) -> int:
+def _steps(said: list[str]) -> int:
     return sum(line[:1].isdigit() for line in said)
 
 

@@ -126,6 +126,8 @@ class Knowledge:
     traded: TradedSlots
     confirmed: RangeSet = field(default_factory=RangeSet)
     suspected: RangeSet = field(default_factory=RangeSet)
+    #: Of what is suspected, that for which nothing more is asked: the cause is not single slots.
+    left_open: RangeSet = field(default_factory=RangeSet)
 
 
 def judge(known: Knowledge, within: TimeRange) -> Judgement:

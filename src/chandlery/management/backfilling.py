@@ -84,7 +84,7 @@ def backfill(command: ChandleryCommand, selection: Selection, wishes: Wishes, ve
             out.write("Nothing was asked for, nothing stored.\n")
         _export(command, groups, wishes)
         return DONE
-    if not wishes.yes and not confirmed():
+    if not wishes.yes and not confirmed("Start?"):
         out.write("Not started.\n")
         return PAUSED
     listener: Listener = OnlyFilling(listener_for(out, verbosity))

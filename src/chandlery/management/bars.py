@@ -11,7 +11,7 @@ from rich.text import Text
 from chandlery.management.road import Road
 from chandlery.pipeline.events import PageWalked, WalkStarted
 from chandlery.reporting.progress import Pace, compact, duration
-from chandlery.reporting.wording import plain
+from chandlery.reporting.wording import plain, plural
 
 #: Columns that the bar itself takes.
 BAR = 24
@@ -163,10 +163,9 @@ class WalkBar:
 
     def _show(self) -> None:
         road = self._road
-        pace = road.pace(self._clock() - self._started)
-        left = pace.remaining if road.pages else road.seconds or None
-        figures = f"{road.pages:,} pages  {compact(road.trades)} trades  ETA {duration(left)}"
-        self._live.update(self._task, completed=pace.done, total=pace.total, figures=figures)
+        left = duration(road.remaining(self._clock() - self._started))
+        figures = f"{plural(road.pages, 'page')}  {compact(road.trades)} trades  ETA {left}"
+        self._live.update(self._task, completed=road.pages, total=max(road.total, 1), figures=figures)
 
 
 def _name(label: str) -> str:

@@ -17,16 +17,18 @@ from chandlery.management.base import ChandleryCommand, command_line, surroundin
 from chandlery.management.listeners import Listener, listener_for, render_plan
 from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import check_outputs, print_report, write_files
-from chandlery.management.step_text import incomplete_text
+from chandlery.management.step_text import incomplete_text, walking_text
 from chandlery.models import IngestionJob
 from chandlery.pipeline.binding import checked_store
-from chandlery.pipeline.events import Event, JobEnded, JobStarted, Planned, SourcesFound
+from chandlery.pipeline.events import Event, JobEnded, JobStarted, Planned, SourcesFound, WalkStarted
 from chandlery.pipeline.job import dry_run, run_job
 from chandlery.pipeline.markets import select
 from chandlery.pipeline.report import report
 from chandlery.pipeline.request import IngestRequest
 from chandlery.pipeline.workers import worker_pool
 
+#: A walk that takes so many times what was planned, and more than a few requests, is asked about again.
+DEARER, SMALL = 2, 20
 DONE, FAILED, INCOMPLETE, PAUSED = 0, 1, 3, 130
 
 
@@ -71,17 +73,31 @@ def _run(
     resume: IngestionJob | None,
     rerun: str,
 ) -> int:
+    told: list[Planned] = []
+
     def go_on(event: Event) -> bool:
         if isinstance(event, SourcesFound) and not request.sources and not request.incremental:
             out.write(f"  Put archives into {settings.ARCHIVE_DIR}, or name them with --source PATH.\n")
-        asks = isinstance(event, Planned) and (event.files or event.asks or event.walks) and not options["yes"]
-        return not asks or confirmed()
+        if not isinstance(event, Planned):
+            return True
+        told.append(event)
+        has_work = event.files or event.asks or event.walks or event.undated
+        return options["yes"] or not has_work or confirmed("Start?")
+
+    def may_walk(started: WalkStarted) -> bool:
+        """Asked once more where the plan did not tell the price, or a much lower one."""
+        planned = told[-1].walk_requests if told and not told[-1].undated else None
+        is_dearer = planned is None or (started.requests or 0) > max(DEARER * planned, SMALL)
+        if options["yes"] or not is_dearer:
+            return True
+        text = walking_text(started)
+        return confirmed(f"{text[:1].upper()}{text[1:]}. Walk?")
 
     around = surroundings()
     # Whoever resumes a job wants to see how far it had come.
     brief = request.incremental and resume is None
     listener = listener_for(out, options["verbosity"], incremental=brief, log_file=settings.LOG_FILE)
-    ended = follow(request, executor, listener, out, go_on, resume)
+    ended = follow(request, executor, listener, out, go_on, resume, may_walk)
     if ended is None:
         return PAUSED
     store = checked_store(around.store_url, around.home)
@@ -104,15 +120,16 @@ def follow(
     out: Any,
     go_on: Callable[[Event], bool] = lambda event: True,
     resume: IngestionJob | None = None,
+    may_walk: Callable[[WalkStarted], bool] = lambda started: True,
 ) -> JobEnded | None:
     """Run it and tell `listener` everything; how it ended, None where it was paused: `out` says so.
 
-    `go_on` is asked after each event whether the run shall.
+    `go_on` is asked after each event whether the run shall; `may_walk`, before trades are walked, whether they shall.
     """
     ended: JobEnded | None = None
     job_id: UUID | None = None
     with stop_flag() as should_stop, listener as listen:
-        steps = run_job(request, surroundings(), executor, tiers(), should_stop, resume)
+        steps = run_job(request, surroundings(), executor, tiers(), should_stop, resume, may_walk)
         try:
             for event in steps:
                 if isinstance(event, JobEnded):
@@ -140,14 +157,14 @@ def follow(
     return ended
 
 
-def confirmed() -> bool:
+def confirmed(question: str) -> bool:
     """Ask, where somebody is there to answer. Ctrl-C and Ctrl-D mean no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         # Not by input(): it writes to standard output, which may be a file.
-        sys.stderr.write("Start? [Y/n] ")
+        sys.stderr.write(f"{question} [Y/n] ")
         sys.stderr.flush()
         answer = sys.stdin.readline()
     except KeyboardInterrupt:

@@ -34,6 +34,7 @@ from chandlery.management.step_text import (
     files_text,
     filled_text,
     gaps_text,
+    kept_text,
     ledger_text,
     resumed_text,
     series_text,
@@ -63,6 +64,7 @@ from chandlery.pipeline.events import (
     JobStarted,
     LedgerAsked,
     Noticed,
+    PagesKept,
     PageWalked,
     Planned,
     Resumed,
@@ -165,6 +167,8 @@ class LogListener:
 
     def _fill(self, event: FillEvent) -> None:
         match event:
+            case PagesKept():
+                self._say(kept_text(event))
             case LedgerAsked():
                 self._say(f"{self._looking}: {ledger_text(event)}")
             case Audited():
@@ -210,7 +214,7 @@ class LogListener:
         if made.files_serve:
             parts.append(f"from CSV {days(made.files_serve)}")
         parts.append(f"from the API {api_text(made)}")
-        if made.walks:
+        if made.walks or made.undated:
             parts.append(f"from trades {trades_text(made)}")
         parts.append(f"{plural(len(made.derivations), 'series', 'series')} to derive")
         parts.append(f"{plural(len(made.open), 'range')} left open")
@@ -242,14 +246,14 @@ class LogListener:
         else:
             self._say(f"  {event.outcome} {plain(event.label)}: {plural(event.rows, 'row')}", at=2)
         pace = Pace(self._size_done, self._size, self._rows, self._clock() - self._started)
-        if tenth := self._next_tenth(pace):
+        if tenth := self._next_tenth(pace.share):
             files = f"{self._files_done:,} of {plural(self._files, 'file')}"
             rate = f"{compact(pace.rate)} rows/s, ETA {duration(pace.remaining)}"
             self._say(f"{step_title(3, 'CSV')}: {tenth * TENTHS}%, {files}, {rate}")
 
-    def _next_tenth(self, pace: Pace) -> int:
+    def _next_tenth(self, share: float) -> int:
         """The tenth of the way that has just been reached; 0 where none has, or the end."""
-        tenth = int(pace.share * TENTHS)
+        tenth = int(share * TENTHS)
         if not self._told < tenth < TENTHS:
             return 0
         self._told = tenth
@@ -283,7 +287,7 @@ class LogListener:
             self._waited_for = ""
             self._say(f"  {answer_text(event)}", at=2)
         pace = Pace(self._series_done, self._series, self._candles, self._clock() - self._started)
-        if tenth := self._next_tenth(pace):
+        if tenth := self._next_tenth(pace.share):
             series = f"{self._series_done:,} of {plural(self._series, 'series', 'series')}"
             rest = f"{plural(self._candles, 'candle')}, ETA {duration(pace.remaining)}"
             self._say(f"{step_title(5, 'Fill')}: {tenth * TENTHS}%, {series}, {rest}")
@@ -312,17 +316,17 @@ class LogListener:
 
     def _page_walked(self, event: PageWalked) -> None:
         self._road.advance(event)
-        pace = self._road.pace(self._clock() - self._started)
-        if tenth := self._next_tenth(pace):
+        if tenth := self._next_tenth(self._road.share):
             pages = f"{plural(self._road.pages, 'page')}, {compact(self._road.trades)} trades"
-            self._say(f"{step_title(5, 'Fill')}: {tenth * TENTHS}%, {pages}, ETA {duration(pace.remaining)}")
+            left = duration(self._road.remaining(self._clock() - self._started))
+            self._say(f"{step_title(5, 'Fill')}: {tenth * TENTHS}%, {pages}, ETA {left}")
 
     def _walk_done(self, event: WalkDone) -> None:
         self._say(f"{step_title(5, 'Fill')}: {walked_text(event)}")
         if event.unpaid:
             self._say(f"{step_title(5, 'Fill')}: {unpaid_text(event)}")
         if event.conflicting:
-            self._say(f"{step_title(5, 'Fill')}: {differing_text(event.conflicting)}")
+            self._say(f"{step_title(5, 'Fill')}: {differing_text(event.conflicting, 'the trades')}")
         self._cut_short = self._cut_short or walk_cut_short(event)
 
     def _edge_moved(self, event: EdgeMoved) -> None:

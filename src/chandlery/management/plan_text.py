@@ -52,7 +52,7 @@ def plan_lines(planned: Planned, columns: int) -> list[str]:
         *left,
         f"• From CSV: {serve}",
         f"• From the API: {api_text(planned)}",
-        *([f"• From trades: {trades_text(planned)}"] if planned.walks else []),
+        *([f"• From trades: {trades_text(planned)}"] if planned.walks or planned.undated else []),
         f"• Derived from finer intervals: {plural(derived, 'series', 'series')}",
         "",
         *slot_table(planned.lines, columns),
@@ -70,6 +70,10 @@ def api_text(planned: Planned) -> str:
 
 def trades_text(planned: Planned) -> str:
     """2 markets, 132 requests, about 2 minutes (2026-08-01 to 2026-11-23); at most 3,600 requests this time"""
+    if planned.undated:
+        since = plural(planned.undated, "market")
+        text = f"all that is open since the first trade of {since}, which the exchange is asked for first"
+        return f"{text}; how many requests that takes is told before they are made{_limit(planned)}"
     markets = plural(len(planned.walks), "market")
     dates = f" ({days(whole)})" if (whole := RangeSet(walk.span for walk in planned.walks).span) else ""
     if planned.walk_requests is None:
@@ -81,7 +85,8 @@ def trades_text(planned: Planned) -> str:
 
 def _limit(planned: Planned) -> str:
     budget = planned.trade_budget
-    if budget is None or (planned.walk_requests is not None and planned.walk_requests <= budget):
+    is_known = planned.walk_requests is not None and not planned.undated
+    if budget is None or (is_known and (planned.walk_requests or 0) <= budget):
         return ""
     return f"; no more than {budget:,} this time (--trade-budget)"
 

@@ -19,6 +19,7 @@ from chandlery.pipeline.events import (
     GapsFound,
     JobEnded,
     LedgerAsked,
+    PagesKept,
     PageWalked,
     Resumed,
     SeriesAsked,
@@ -34,7 +35,16 @@ from chandlery.reporting.wording import floored, plain, plural, width_of
 
 #: What is told of trades and derivation, late in step 5.
 FillEvent = (
-    LedgerAsked | Audited | WalkStarted | PageWalked | WalkFailed | WalkDone | FillStarted | SeriesFilled | FillDone
+    PagesKept
+    | LedgerAsked
+    | Audited
+    | WalkStarted
+    | PageWalked
+    | WalkFailed
+    | WalkDone
+    | FillStarted
+    | SeriesFilled
+    | FillDone
 )
 #: What is told from step 3 to step 5, while the work goes on.
 WorkEvent = (
@@ -142,6 +152,11 @@ def audit_text(audited: Audited) -> str:
     return f"audit: {weeks} compared with the ledger: {', '.join(parts)}"
 
 
+def kept_text(kept: PagesKept) -> str:
+    pages, are = plural(kept.pages, "page"), "is" if kept.pages == 1 else "are"
+    return f"{pages} of trades that an interrupted run had fetched {are} in the store now"
+
+
 def walking_text(started: WalkStarted) -> str:
     """walking over the trades of 3 markets: about 1,205 requests (1.20M trades), about 21 minutes"""
     text = f"walking over the trades of {plural(len(started.walks), 'market')}"
@@ -177,10 +192,10 @@ def walk_cut_short(done: WalkDone) -> bool:
     return done.markets < done.of or bool(done.unpaid)
 
 
-def differing_text(candles: int) -> str:
+def differing_text(candles: int, of: str = "the API") -> str:
     """Of answers that disagree with an archive."""
     return (
-        f"{plural(candles, 'candle')} of the API differ from another source; the stronger one stands, and the job "
+        f"{plural(candles, 'candle')} of {of} differ from another source; the stronger one stands, and the job "
         "counts them"
     )
 

@@ -28,6 +28,7 @@ from chandlery.management.step_text import (
     files_text,
     filled_text,
     gaps_text,
+    kept_text,
     ledger_text,
     resumed_text,
     series_text,
@@ -56,6 +57,7 @@ from chandlery.pipeline.events import (
     JobStarted,
     LedgerAsked,
     Noticed,
+    PagesKept,
     PageWalked,
     Planned,
     Resumed,
@@ -141,6 +143,8 @@ class TerminalListener:
 
     def _fill(self, event: FillEvent) -> None:
         match event:
+            case PagesKept():
+                self._say(f"  ✓ {_sentence(kept_text(event))}", style=GOOD)
             case LedgerAsked():
                 self._ledger_asked(event)
             case Audited():
@@ -334,7 +338,7 @@ class TerminalListener:
         if event.unpaid:
             self._say(f"  ! {_sentence(unpaid_text(event))}", style=WARN)
         if event.conflicting:
-            self._say(f"  ! {differing_text(event.conflicting)}", style=WARN)
+            self._say(f"  ! {differing_text(event.conflicting, 'the trades')}", style=WARN)
         self._cut_short = self._cut_short or short
 
     def _edge_moved(self, event: EdgeMoved) -> None:

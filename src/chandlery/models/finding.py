@@ -95,11 +95,22 @@ class QualityFindings(models.Manager["QualityFinding"]):
         self, markets: Iterable[int], kinds: Collection[FindingKind] = CONTRADICTING
     ) -> dict[SeriesKey, RangeSet]:
         """Where OPEN findings contradict what is stored, by series, in one query."""
-        ranges: dict[SeriesKey, list[TimeRange]] = defaultdict(list)
+        found: dict[SeriesKey, RangeSet] = {}
+        for ranges in self.contradicted_by(markets, kinds).values():
+            for key, more in ranges.items():
+                found[key] = found.get(key, RangeSet()) | more
+        return found
+
+    def contradicted_by(
+        self, markets: Iterable[int], kinds: Collection[FindingKind] = CONTRADICTING
+    ) -> dict[FindingKind, dict[SeriesKey, RangeSet]]:
+        """The same for each kind of finding, in one query."""
+        ranges: dict[FindingKind, dict[SeriesKey, list[TimeRange]]] = {kind: defaultdict(list) for kind in kinds}
         rows = self.filter(market__in=list(markets), kind__in=kinds, state=FindingState.OPEN)
-        for pk, minutes, start, end in rows.values_list("market_id", "interval_minutes", "start", "end").iterator():
-            ranges[pk, minutes].append(TimeRange(start, end))
-        return {key: RangeSet(found) for key, found in ranges.items()}
+        columns = ("kind", "market_id", "interval_minutes", "start", "end")
+        for kind, pk, minutes, start, end in rows.values_list(*columns).iterator():
+            ranges[FindingKind(kind)][pk, minutes].append(TimeRange(start, end))
+        return {kind: {key: RangeSet(found) for key, found in held.items()} for kind, held in ranges.items()}
 
     def samples_resolved(self, markets: Iterable[int]) -> list[QualityFinding]:
         """Weeks that stood for many of their kind, and are in order by now."""

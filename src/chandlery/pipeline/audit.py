@@ -73,7 +73,9 @@ class Audited:
 
 @dataclass(slots=True)
 class LedgerAudit:
-    """An audit of `facts`, step by step. Nobody else may write these series meanwhile."""
+    """An audit of `facts`, step by step. All of them are looked at; recorded is what comes of those that are ours to
+    write (`may_write`), which nobody else writes meanwhile.
+    """
 
     facts: Mapping[str, MarketFacts]
     store_url: str
@@ -82,6 +84,7 @@ class LedgerAudit:
     recording: Recording
     ledgers: dict[str, Figures]
     audited: dict[Series, AuditedWeeks]
+    may_write: Callable[[Series], bool] = lambda series: True
     #: Every short week, after `judge`.
     short: list[ShortWeek] = field(default_factory=list)
     _markets: dict[str, MarketWeeks] = field(default_factory=dict)
@@ -89,7 +92,13 @@ class LedgerAudit:
 
     @classmethod
     def of(
-        cls, facts: Mapping[str, MarketFacts], store_url: str, home: Path, now: datetime, recording: Recording
+        cls,
+        facts: Mapping[str, MarketFacts],
+        store_url: str,
+        home: Path,
+        now: datetime,
+        recording: Recording,
+        may_write: Callable[[Series], bool] = lambda series: True,
     ) -> LedgerAudit:
         """What state holds of these markets' weeks, in two queries."""
         names = {one.market.pk: name for name, one in facts.items()}
@@ -98,12 +107,14 @@ class LedgerAudit:
             series_of(facts[names[pk]].market, Interval(minutes)): row
             for (pk, minutes), row in AuditedWeeks.objects.of_markets(names).items()
         }
-        return cls(facts, store_url, home, now, recording, ledgers, audited)
+        return cls(facts, store_url, home, now, recording, ledgers, audited, may_write)
 
     def counts_due(self) -> list[SumTask]:
         """The weeks that are fully covered, in the ledger, and not yet counted."""
         tasks: list[SumTask] = []
         for series, ledger in self._series():
+            if not self.may_write(series):
+                continue
             row = self.audited.get(series)
             due = whole_pieces(self._answered(series, ledger), ledger.first, len(ledger)) & ledger.known
             if row is not None:
@@ -140,7 +151,7 @@ class LedgerAudit:
             sums = row.sums.over(ledger.first, len(ledger))
             verdicts = compare(ledger, sums, self._answered(series, ledger))
             same_weeks = (row.first_week, row.end_week) == (ledger.first, ledger.end)
-            if not same_weeks or not np.array_equal(verdicts, row.week_verdicts):
+            if self.may_write(series) and not (same_weeks and np.array_equal(verdicts, row.week_verdicts)):
                 row.lay(sums, verdicts)
                 rows.append(row)
                 if len(rows) == ROWS_AT_ONCE:
@@ -186,6 +197,12 @@ class LedgerAudit:
         wanted: dict[Key, list[Finding]] = {}
         for name, market in self._markets.items():
             wanted |= self._narrowing.findings(market, short[name], counted)
+        names = {self.facts[name].market.pk: name for name in self._markets}
+        wanted = {
+            (pk, minutes): findings
+            for (pk, minutes), findings in wanted.items()
+            if self.may_write(series_of(self.facts[names[pk]].market, Interval(minutes)))
+        }
         with self.recording():
             changed = QualityFinding.objects.reconcile_all(wanted, LEDGER_KINDS, self.now)
         verdicts = [v for market in self._markets.values() for v in market.verdicts.values()]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from chandlery.candles.interval import EPOCH
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.api.errors import ApiError, NoAnswer, UnknownPair, Unreachable
 from chandlery.pipeline.event_loop import EventLoop
@@ -124,6 +125,8 @@ class Conversation(Generic[News]):
                     self.current = desk.current
                     yield told
             finally:
+                # Whoever leaves before the end records nothing more: nothing waits for that any longer.
+                desk.closed = True
                 self.ahead = desk.ahead
                 self.requests = desk.requests
                 self.error = desk.error
@@ -147,6 +150,8 @@ class Desk(Generic[News]):
         #: The markets that are listed, once somebody had to know.
         self._listed: asyncio.Task[frozenset[str]] | None = None
         self.error: ChandleryError | None = None
+        #: Whether nobody listens any more.
+        self.closed = False
 
     # ---------------------------------------------------------------------------------------------- for a question
 
@@ -161,8 +166,10 @@ class Desk(Generic[News]):
 
     @property
     def exchange_time(self) -> datetime:
-        """By our clock, as the exchange's was found to differ from it: never later than it is there, UTC."""
-        return self._of.around.clock() - (self.ahead or timedelta(0))
+        """By our clock, as the exchange's was found to differ from it: never later than it is there, UTC. Where it did
+        not tell its time, that is the epoch: nothing is known to be over.
+        """
+        return self._of.around.clock() - self.ahead if self.ahead is not None else EPOCH
 
     def tell(self, news: News) -> None:
         """Something came of a request."""
@@ -174,6 +181,9 @@ class Desk(Generic[News]):
 
     async def finish(self, work: Coroutine[Any, Any, Result]) -> Result:
         """A task of its own: what has begun is not left half done when the run stops."""
+        if self.closed:
+            work.close()
+            raise asyncio.CancelledError
         task = asyncio.create_task(work)
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)

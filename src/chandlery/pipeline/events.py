@@ -131,6 +131,8 @@ class Planned:
     walks: tuple[WalkPlanned, ...] = ()
     walk_requests: int | None = 0
     walk_seconds: float = 0.0
+    #: Markets whose first trade is not known yet: it is asked for, and what then lies open since is walked too.
+    undated: int = 0
     #: Requests that may be spent on walks; None: any number.
     trade_budget: int | None = None
 
@@ -265,6 +267,13 @@ class Audited:
     differing: int
     #: Up to a few of the contradicted, in words.
     examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PagesKept:
+    """Pages of trades that an interrupted run had fetched are in the store now: nobody asks for them again."""
+
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +414,7 @@ Event = (
     | AskWaiting
     | SeriesAsked
     | AskDone
+    | PagesKept
     | LedgerAsked
     | Audited
     | WalkStarted

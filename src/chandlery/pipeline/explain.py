@@ -22,7 +22,7 @@ from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.pipeline.plan import ALL_TIME, Derivation, FileOnHand, Plan, Wanted
 from chandlery.pipeline.request import IngestRequest, Surroundings
-from chandlery.pipeline.walks import TradeWalk, requests_of
+from chandlery.pipeline.walks import TradeWalk, Trail, requests_of
 from chandlery.reporting.completeness import gap_entry, remedy_for_nothing_known
 from chandlery.reporting.progress import span_text
 
@@ -64,7 +64,7 @@ def planned(
     around: Surroundings,
     *,
     incremental: bool,
-    trade_budget: int | None,
+    trail: Trail | None,
 ) -> events.Planned:
     """Step 2: who serves what."""
     now = around.clock()
@@ -85,7 +85,21 @@ def planned(
         walks=tuple(walk_planned(walk) for walk in made.walks),
         walk_requests=requests_of(made.walks),
         walk_seconds=walk_seconds(made.walks, around.api),
-        trade_budget=trade_budget,
+        undated=_undated(wanted, trail) if trail is not None and not incremental else 0,
+        trade_budget=trail.budget if trail is not None else 0,
+    )
+
+
+def _undated(wanted: Mapping[Series, Wanted], trail: Trail) -> int:
+    """Markets that are wanted from their first trade on, which nobody has told yet."""
+    return len(
+        {
+            series.market
+            for series, want in wanted.items()
+            if series.market in trail.markets
+            and want.life.first_trade is None
+            and (want.from_first or want.range is None)
+        }
     )
 
 
@@ -216,7 +230,7 @@ def gaps_found(
     left: list[GapRecord] = []
     for row in rows:
         key = (row.market.altname, row.interval_minutes)
-        if walked.get(row.market.altname, RangeSet()).covers(row.range):
+        if walked.get(row.market.altname, RangeSet()) & RangeSet([row.range]):
             from_trades += 1
         elif closing.get(key, RangeSet()).covers(row.range):
             derivable += 1

@@ -48,14 +48,16 @@ def run_job(
     tiers: TierTable,
     should_stop: Callable[[], bool] = lambda: False,
     resume: IngestionJob | None = None,
+    may_walk: Callable[[events.WalkStarted], bool] = lambda started: True,
 ) -> Generator[events.Event, None, None]:
-    """Do it, as a new job or as one that is resumed.
+    """Do it, as a new job or as one that is resumed. `may_walk` is asked before trades are walked, with the price.
 
     A UsageError, or a SeriesHeld where another run writes these series, comes before there is a job; any other
     ChandleryError leaves the job FAILED.
     """
     store = checked_store(surroundings.store_url, surroundings.home)
     run = _prepare(request, surroundings, executor, tiers, should_stop, store)
+    run.may_walk = may_walk
     killed = settle_dead(surroundings.time_of_day())
     resumed = None
     if resume is not None:

@@ -16,7 +16,7 @@ from chandlery.candles.start import earliest_slot
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge
 from chandlery.exchanges.kraken.window import ohlc_window
-from chandlery.models import AuditedWeeks, DataCoverageRange, Market, QualityFinding, TradedDays
+from chandlery.models import AuditedWeeks, DataCoverageRange, FindingKind, Market, QualityFinding, TradedDays
 from chandlery.stores.base import CandleStore, DayCounts
 
 DAY = timedelta(days=1)
@@ -124,7 +124,8 @@ def know(markets: Iterable[Market], store: CandleStore, now: datetime) -> dict[s
     keys = [(pk, int(interval)) for pk in by_pk for interval in Interval]
     coverage = DataCoverageRange.objects.of_series(keys)
     confirmed = AuditedWeeks.objects.confirmed(by_pk)
-    contradicted = QualityFinding.objects.contradicted(by_pk)
+    by_kind = QualityFinding.objects.contradicted_by(by_pk)
+    systematic = by_kind[FindingKind.LEDGER_SYSTEMATIC]
     facts: dict[str, MarketFacts] = {}
     for market in listed:
         known: dict[Interval, Knowledge] = {}
@@ -134,8 +135,12 @@ def know(markets: Iterable[Market], store: CandleStore, now: datetime) -> dict[s
             row = days.get(key)
             slots = StoredSlots.of(series_of(market, interval), store, row)
             held = _without_unconfirmed(coverage[key], interval, now)
-            suspected = contradicted[key] - proven_by_trades(held) if key in contradicted else RangeSet()
-            known[interval] = Knowledge(interval, market.life, held, slots, confirmed.get(key, RangeSet()), suspected)
+            doubted = RangeSet.union(found[key] for found in by_kind.values() if key in found)
+            suspected = doubted - proven_by_trades(held) if doubted else doubted
+            left_open = systematic[key] & suspected if key in systematic else RangeSet()
+            known[interval] = Knowledge(
+                interval, market.life, held, slots, confirmed.get(key, RangeSet()), suspected, left_open
+            )
             if row is not None:
                 firsts[interval] = row.first_slot
         facts[market.altname] = MarketFacts(market, known, market.first_trade or earliest_slot(firsts))

@@ -107,6 +107,25 @@ class Held:
                 self.check()
                 self._take(fresh)
 
+    def let_go(self, series: Collection[LeasableSeries]) -> None:
+        """Hold these no longer."""
+        for pk, minutes in _keys(series) & self.series:
+            LeasedSeries.objects.filter(lease=self.token, market=pk, interval_minutes=minutes).delete()
+            self.series.discard((pk, minutes))
+
+    def extend_by_free(self, series: Collection[LeasableSeries]) -> bool:
+        """Hold those of them that nobody else holds; whether there were any that were not held before."""
+        fresh = _keys(series) - self.series
+        while fresh:
+            taken = set(LeasedSeries.objects.exclude(lease=self.token).values_list("market", "interval_minutes"))
+            free = fresh - taken
+            try:
+                self.extend(free)
+            except SeriesHeld:
+                continue  # somebody was quicker
+            return bool(free)
+        return False
+
     def covers(self, series: Collection[LeasableSeries]) -> bool:
         return _keys(series) <= self.series
 

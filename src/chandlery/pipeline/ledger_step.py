@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.ledger import WEEK, Figures
+from chandlery.candles.series import Series
+from chandlery.errors import ChandleryError
+from chandlery.exchanges.kraken.api.errors import NoAnswer
 from chandlery.exchanges.kraken.api.weekly import CountedWindow
-from chandlery.models import Ledger, Market
+from chandlery.models import Ledger
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import unlisted
 from chandlery.pipeline.audit import LedgerAudit, first_week, ledger_due
@@ -19,6 +22,7 @@ from chandlery.pipeline.explain import clocks_apart
 from chandlery.pipeline.ledger_findings import ShortWeek
 from chandlery.pipeline.run import Run
 from chandlery.pipeline.schedule import Schedule
+from chandlery.pipeline.walking import first_trade_of
 from chandlery.pipeline.weekly_sums import SumResult, SumTask, sum_candles
 from chandlery.reporting.wording import span, width_of
 
@@ -90,8 +94,7 @@ class FirstTradeOf:
     async def put(self, desk: Desk[Told]) -> None:
         page = await desk.api.trades(self.market, "0", count=1)
         desk.answered()
-        first = datetime.fromtimestamp(int(page.trades["time"][0]) // 10**9, UTC) if page.trades.height else None
-        desk.tell(Told(self.market, first_trade=first))
+        desk.tell(Told(self.market, first_trade=first_trade_of(page)))
 
     def failed(self, error: str, *, unlisted: bool = False) -> Told:
         return Told(self.market, error=error, unlisted=unlisted)
@@ -104,11 +107,10 @@ def consult_ledger(run: Run) -> Iterator[events.Event]:
     """
     if run.trail is None:
         return
-    run.ledgers = _figures(run)
     weekly = [WeeksOf(name) for name in _due(run)]
     asking = _Asking(run)
     yield from asking.about(weekly)
-    run.ledgers = _figures(run)
+    run.remember_ledgers()
     yield from asking.about([FirstTradeOf(name) for name in _undated(run)] if not run.gave_up else [])
     if asking.requests:
         run.look()
@@ -119,7 +121,9 @@ def audit(run: Run) -> Iterator[events.Event]:
     """Hold what is stored against the ledger, unless nothing has changed since. Silent where nothing is new."""
     if run.audited == run.changes:
         return
-    checked = _held_audit(run)
+    more = {series for series in _stored_of_due(run) if not run.holds([series])}
+    run.hold(more, leave_held=True)
+    checked = _audit_of(run, lambda series: run.holds([series]))
     counts = checked.counts_due()
     checked.take_counts(_summed(run, counts))
     if run.should_stop():
@@ -133,6 +137,7 @@ def audit(run: Run) -> Iterator[events.Event]:
         yield asking.event()
     pieces = checked.pieces_due(run.daily)
     audited = checked.settle(list(_summed(run, pieces)))
+    run.let_go(more)
     run.look()
     run.audited = run.changes
     if counts or audited.changed.opened or audited.changed.resolved:
@@ -146,25 +151,22 @@ def audit(run: Run) -> Iterator[events.Event]:
         )
 
 
-def _held_audit(run: Run) -> LedgerAudit:
-    """An audit of the series that are ours alone: those we hold anyway, and all of a market of which something is to be
-    counted, unless others hold them: then theirs is the next word.
+def _stored_of_due(run: Run) -> set[Series]:
+    """All stored series of markets of which something is to be counted: they are to be ours alone meanwhile. What
+    others hold is left: theirs is the next word.
     """
-    around = run.surroundings
-    arguments = (around.store_url, around.home, around.clock(), run.recording)
-    due = {task.series.market for task in LedgerAudit.of(run.facts, *arguments).counts_due()}
-    stored = [
+    due = {task.series.market for task in _audit_of(run).counts_due()}
+    return {
         run.series_of(name, interval)
         for name in due
         for interval, known in run.facts[name].series.items()
         if known.coverage
-    ]
-    run.hold(stored, leave_held=True)
-    held = {
-        name: replace(facts, series={i: k for i, k in facts.series.items() if run.holds([run.series_of(name, i)])})
-        for name, facts in run.facts.items()
     }
-    return LedgerAudit.of(held, *arguments)
+
+
+def _audit_of(run: Run, may_write: Callable[[Series], bool] = lambda series: True) -> LedgerAudit:
+    around = run.surroundings
+    return LedgerAudit.of(run.facts, around.store_url, around.home, around.clock(), run.recording, may_write)
 
 
 class _Asking:
@@ -195,10 +197,17 @@ class _Asking:
                     yield from self._take(told)
         run.ahead = conversation.ahead
         if conversation.error is not None:
-            run.give_up(conversation.error)
+            self._give_up(conversation.error)
         self.requests += conversation.requests
         with run.recording():
             run.job.count(requests_made=conversation.requests)
+
+    def _give_up(self, error: ChandleryError) -> None:
+        """Where only these questions find no answer, others may."""
+        if isinstance(error.facts.get("error"), NoAnswer):
+            self._run.failures.append(("the ledger", str(error)))
+        else:
+            self._run.give_up(error)
 
     def event(self) -> events.LedgerAsked:
         return events.LedgerAsked(
@@ -224,13 +233,7 @@ class _Asking:
             run.daily[told.market] = _as_figures(told.daily)
         elif told.first_trade is not None:
             self.dated += 1
-            _date(run, market, told.first_trade)
-
-
-def _date(run: Run, market: Market, first_trade: datetime) -> None:
-    market.first_trade = Interval.M1.floor(first_trade)
-    with run.recording():
-        market.save(update_fields=["first_trade"])
+            run.date(market, told.first_trade)
 
 
 def _due(run: Run) -> list[str]:
@@ -259,11 +262,6 @@ def _undated(run: Run) -> list[str]:
         if is_wanted and (known is None or is_early):
             found.append(market.altname)
     return found
-
-
-def _figures(run: Run) -> dict[str, Figures]:
-    names = {market.pk: market.altname for market in run.markets}
-    return {names[pk]: row.figures for pk, row in Ledger.objects.of_markets(names).items()}
 
 
 def _as_figures(window: CountedWindow) -> Figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import polars as pl
 
 from chandlery.candles.interval import EPOCH
@@ -20,15 +21,14 @@ def by_ledger(figures: Figures, within: TimeRange) -> float | None:
     if not len(known):
         return None
     recent = float(known[-LAST_WEEKS:].mean())
-    expected = 0.0
-    first, last = ((moment - EPOCH) // figures.width for moment in (within.start, within.end))
-    for number in range(first, last + 1):
-        part = within.intersection(TimeRange(EPOCH + number * figures.width, EPOCH + (number + 1) * figures.width))
-        if part is None or number < figures.first:
-            continue
-        told = int(figures.trades[number - figures.first]) if number < figures.end else -1
-        expected += (recent if told < 0 else told) * (part.length / figures.width)
-    return expected
+    start, end = ((moment - EPOCH) / figures.width for moment in (within.start, within.end))
+    numbers = np.arange(int(start), int(np.ceil(end)))
+    shares = np.minimum(numbers + 1, end) - np.maximum(numbers, start)
+    told = np.full(len(numbers), -1, dtype=np.int64)
+    inside = (numbers >= figures.first) & (numbers < figures.end)
+    told[inside] = figures.trades[numbers[inside] - figures.first]
+    counted = np.where(told < 0, recent, told.astype(np.float64))
+    return float((counted * shares)[numbers >= figures.first].sum())
 
 
 def by_candles(around: Iterable[tuple[TimeRange, pl.DataFrame]], within: TimeRange) -> float | None:

@@ -68,7 +68,8 @@ def _entry(
     rows = statuses.get((market.pk, int(interval)), [])
     gaps: list[GapEntry] = []
     for gap in gaps_of(judged, interval):
-        entry = gap_entry(market.altname, gap, now, listed=market.is_listed)
+        left_open = facts.series[interval].left_open.covers(gap.range)
+        entry = gap_entry(market.altname, gap, now, listed=market.is_listed, left_open=left_open)
         # The record may reach further than what is asked for, and be open there for another reason.
         row = next((row for row in rows if row.range.overlaps(gap.range)), None)
         acted_on = row is not None and row.status not in (GapStatus.DETECTED, GapStatus.UNFILLABLE)

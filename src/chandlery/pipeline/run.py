@@ -21,11 +21,12 @@ from chandlery.candles.verdict import Life, Tally, judge
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.trades import Walk
 from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
-from chandlery.models import ArchiveRelease, FindingKind, IngestionJob, Market, QualityFinding
+from chandlery.models import ArchiveRelease, FindingKind, IngestionJob, Ledger, Market, QualityFinding
 from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Edge
+from chandlery.pipeline.events import WalkStarted
 from chandlery.pipeline.knowledge import MarketFacts, know, series_of
-from chandlery.pipeline.lease import Held, SeriesHeld
+from chandlery.pipeline.lease import Held
 from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals, without
 from chandlery.pipeline.pricing import by_candles, by_ledger
 from chandlery.pipeline.request import IngestRequest, Surroundings
@@ -78,6 +79,8 @@ class Run:
     ahead: timedelta | None = None
     #: Requests that may still be spent on trades; None: any number.
     trade_budget_left: int | None = 0
+    #: Asked before trades are walked.
+    may_walk: Callable[[WalkStarted], bool] = lambda started: True
     #: Minutes whose trades this run has walked over, or tried to, by market.
     walked: dict[str, RangeSet] = field(default_factory=dict)
     #: Where walks stand that were interrupted, by market.
@@ -162,15 +165,18 @@ class Run:
 
     @property
     def trusted(self) -> dict[Series, Coverage]:
-        """The coverage without what a finding contradicts: it is to be answered anew. What trades were walked for
-        stands, proven or not.
+        """The coverage without what a finding contradicts: it is to be answered anew. Of the same time finer series
+        are trusted where the exchange's count confirms them. What trades were walked for stands, proven or not.
         """
         coverage = self.coverage
         for series, doubted in self.contradicted.items():
-            held = coverage.get(series)
-            if held is not None:
-                kept = {k: ranges if k.source is Source.TRADES else ranges - doubted for k, ranges in held.items()}
-                coverage[series] = {kind: ranges for kind, ranges in kept.items() if ranges}
+            for interval in (series.interval, *series.interval.finer()):
+                one = replace(series, interval=interval)
+                left = doubted - self.facts[series.market].series[interval].confirmed if one != series else doubted
+                held = coverage.get(one)
+                if held and left:
+                    kept = {k: ranges if k.source is Source.TRADES else ranges - left for k, ranges in held.items()}
+                    coverage[one] = {kind: ranges for kind, ranges in kept.items() if ranges}
         return coverage
 
     def doubted(self, series: Series) -> RangeSet:
@@ -262,10 +268,12 @@ class Run:
         )
 
     def derivations(self, interval: Interval) -> list[Derivation]:
-        """What of the series asked for is to be made from finer ones, as things stand."""
+        """What of the series asked for is to be made from finer ones that are stored."""
         wanted = {series: want for series, want in self.wanted.items() if series.interval == interval}
-        derive = self.request.auto_gap_fill
-        return list(plan(wanted, self.trusted, self.files, derive=derive, done=self.done).derivations) if wanted else []
+        if not wanted or not self.request.auto_gap_fill:
+            return []
+        # Nothing is expected of files any more: all that were needed have been read.
+        return list(plan(wanted, self.trusted, ()).derivations)
 
     def renewals(self, interval: Interval, just_made: Sequence[Derivation] = ()) -> list[Derivation]:
         """What was derived, asked for or not, and is to be made again: of candles that are settled by now, or that this
@@ -293,23 +301,21 @@ class Run:
         """
         if self.lease is None or self.holds(series):
             return False
-        try:
+        if leave_held:
+            if not self.lease.extend_by_free(self._keys(series)):
+                return False
+        else:
             self.lease.extend(self._keys(series))
-        except SeriesHeld:
-            if not leave_held:
-                raise
-            return sum(self._hold_if_free(one) for one in series) > 0
         self.look()
         return True
 
+    def let_go(self, series: Collection[Series]) -> None:
+        """What was held for a moment only."""
+        if self.lease is not None and series:
+            self.lease.let_go(self._keys(series))
+
     def holds(self, series: Collection[Series]) -> bool:
         return self.lease is None or self.lease.covers(self._keys(series))
-
-    def _hold_if_free(self, series: Series) -> bool:
-        try:
-            return self.hold([series])
-        except SeriesHeld:
-            return False
 
     def _keys(self, series: Collection[Series]) -> list[tuple[Market, int]]:
         return [(self.facts[one.market].market, int(one.interval)) for one in series]
@@ -318,6 +324,19 @@ class Run:
         """Say that the run is alive. Raises LeaseLost."""
         if self.lease is not None:
             self.lease.beat()
+
+    def date(self, market: Market, first_trade: datetime) -> None:
+        """The exchange has told the first trade of a market."""
+        found = Interval.M1.floor(first_trade)
+        if market.first_trade != found:
+            market.first_trade = found
+            with self.recording():
+                market.save(update_fields=["first_trade"])
+
+    def remember_ledgers(self) -> None:
+        """Read anew what state holds of the exchange's weekly figures."""
+        names = {market.pk: market.altname for market in self.markets}
+        self.ledgers = {names[pk]: row.figures for pk, row in Ledger.objects.of_markets(names).items()}
 
     def give_up(self, error: ChandleryError) -> None:
         """The API as a whole does not answer: nothing more is asked of it in this run."""

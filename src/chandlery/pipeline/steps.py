@@ -29,7 +29,7 @@ def take_steps(run: Run) -> Iterator[events.Event]:
         run.failures += record_problems(run.found.sources, run.job, run.surroundings.clock())
     yield discovered(run)
     run.stop_on_error()
-    yield from fold_journals(run)
+    yield from fold_journals(run, run.markets)
     run.remember_edge()
     before = run.completeness(as_known=True) if run.request.incremental else 0.0
     first = run.plan()
@@ -45,7 +45,7 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     yield from consult_ledger(run)
     if not run.request.incremental:
         # Whatever a run that was interrupted has left uncounted. What is new is looked at in the end.
-        yield from audit(run)
+        yield from _audit_all(run)
     yield from _date_delistings(run)
     if run.should_stop():
         return
@@ -65,6 +65,16 @@ def take_steps(run: Run) -> Iterator[events.Event]:
         yield _edge_moved(run, before)
 
 
+def _audit_all(run: Run) -> Iterator[events.Event]:
+    """Where what is stored is contradicted, finer files that were not needed before may hold it: they are read, and
+    held against the ledger too.
+    """
+    yield from audit(run)
+    while run.contradicted and not run.should_stop() and (due := run.plan()).files:
+        yield from ingest_files(run, due)
+        yield from audit(run)
+
+
 def _fill(run: Run, due: Plan, rows: list[GapRecord]) -> Iterator[events.Event]:
     """Ask, walk and derive, the cheapest first, and look at what came of it."""
     yield from ask_api(run, due, rows)
@@ -77,6 +87,8 @@ def _fill(run: Run, due: Plan, rows: list[GapRecord]) -> Iterator[events.Event]:
         due = run.plan()
         if due.asks:
             yield from ask_api(run, due, rows)
+            if run.contradicted:
+                yield from audit(run)
         elif due.walks:
             yield from walk_trades(run, due, rows)
         else:
@@ -116,6 +128,8 @@ def discovered(run: Run) -> events.SourcesFound:
     run.releases = record_releases(run.found.sources)
     run.files = files_on_hand(run.found.sources, {market.altname for market in run.markets})
     run.look()
+    if run.trail is not None:
+        run.remember_ledgers()
     return sources_found(run.found, run.markets, run.request)
 
 
@@ -127,7 +141,7 @@ def as_planned(run: Run, made: Plan) -> events.Planned:
         run.facts,
         run.surroundings,
         incremental=run.request.incremental,
-        trade_budget=run.trade_budget_left,
+        trail=run.trail,
     )
 
 

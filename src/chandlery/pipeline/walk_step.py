@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from chandlery.candles.evidence import Coverage, settled
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -19,7 +20,7 @@ from chandlery.pipeline.conversation import Aside, ClocksApart, Conversation, Re
 from chandlery.pipeline.detect import mark_attempted
 from chandlery.pipeline.explain import clocks_apart, walk_planned, walk_seconds
 from chandlery.pipeline.journal import Journal
-from chandlery.pipeline.lease import SeriesHeld
+from chandlery.pipeline.knowledge import series_of
 from chandlery.pipeline.plan import Plan
 from chandlery.pipeline.record_walk import record_walked
 from chandlery.pipeline.run import Run
@@ -36,6 +37,7 @@ from chandlery.pipeline.walking import (
 )
 from chandlery.pipeline.walks import TradeWalk, requests_of
 from chandlery.reporting.wording import plural, span
+from chandlery.stores.base import Written
 
 #: Where a walk begins that has no stored minute to begin at: so many trades before what is wanted, at the usual pace.
 LOOK_BACK_TRADES = 20
@@ -46,17 +48,25 @@ ANCHOR_WITHIN = timedelta(days=1)
 
 def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.Event]:
     """Page by page, markets side by side; what is fetched is recorded as it comes."""
-    run.hold({walk.series for walk in due.walks}, leave_held=True)
+    if run.hold({walk.series for walk in due.walks}, leave_held=True):
+        # Until now another run may have walked here: what it left is taken in, and planned for anew.
+        yield from fold_journals(run, [run.facts[walk.market].market for walk in due.walks])
+        return
     walks = [walk for walk in due.walks if _is_ours(run, walk)]
     if not walks:
         return
+    purse = Purse(run.trade_budget_left)
+    seconds = walk_seconds(walks, run.surroundings.api)
+    started = events.WalkStarted(tuple(walk_planned(walk) for walk in walks), requests_of(walks), seconds, purse.left)
+    if not run.may_walk(started):
+        _leave(run, walks)
+        yield events.Noticed("trades are not walked; what only they tell stays open")
+        return
     with run.recording():
         mark_attempted(rows, _rebuilt(run, walks), run.surroundings.clock())
-    purse = Purse(run.trade_budget_left)
     questions = [_question(run, walk, purse) for walk in walks]
     done = _Done(started=time.monotonic())
-    seconds = walk_seconds(walks, run.surroundings.api)
-    yield events.WalkStarted(tuple(walk_planned(walk) for walk in walks), requests_of(walks), seconds, purse.left)
+    yield started
     conversation: Conversation[Walked] = Conversation(run.surroundings, run.executor, run.should_stop, run.ahead)
     for told in conversation.about(spread(questions)):
         run.beat()
@@ -64,8 +74,7 @@ def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[even
     run.ahead = conversation.ahead
     if conversation.error is not None:
         run.give_up(conversation.error)
-    for walk in walks:
-        run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
+    _leave(run, walks)
     run.trade_budget_left = purse.left
     with run.recording():
         # What is not of a page: repeated requests, and those for the exchange's state.
@@ -94,11 +103,17 @@ def _heard(run: Run, told: Walked | Aside, done: _Done, current: tuple[str, ...]
             return
 
 
+def _leave(run: Run, walks: Iterable[TradeWalk]) -> None:
+    """Not again in this run."""
+    for walk in walks:
+        run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
+
+
 def _is_ours(run: Run, walk: TradeWalk) -> bool:
     """What another run writes is left to it, and not looked at again."""
     if run.holds([walk.series]):
         return True
-    run.walked[walk.market] = run.walked.get(walk.market, RangeSet()) | walk.ranges
+    _leave(run, [walk])
     run.left = f"the minutes of {walk.market} are being written by another run"
     return False
 
@@ -129,7 +144,7 @@ class _Done:
 
     def event(self, requests: int, of: int) -> events.WalkDone:
         return events.WalkDone(
-            markets=self.markets,
+            markets=self.markets - len(self.unpaid),
             failed=self.failed,
             pages=self.pages,
             trades=self.trades,
@@ -154,6 +169,8 @@ def _rebuilt(run: Run, walks: Sequence[TradeWalk]) -> dict[Series, RangeSet]:
 def _page(run: Run, told: PageTaken, done: _Done, current: tuple[str, ...]) -> Iterator[events.Event]:
     done.pages, done.trades = done.pages + 1, done.trades + told.trades
     yield events.PageWalked(told.series.market, told.part, told.trades, told.reached, current)
+    if told.first_trade is not None:
+        run.date(run.facts[told.series.market].market, told.first_trade)
     for broken in told.breaks:
         done.breaks += 1
         market = run.facts[told.series.market].market
@@ -167,22 +184,28 @@ def _page(run: Run, told: PageTaken, done: _Done, current: tuple[str, ...]) -> I
 
 def _stored(run: Run, told: BatchStored, done: _Done) -> None:
     """Into the state what the store has."""
-    facts, written, now = run.facts[told.series.market], told.written, run.surroundings.clock()
+    written = told.written
     with run.recording():
-        record_walked(run.job, facts.market, told.answers, written, told.candles, run.store, now)
+        _record(run, run.facts[told.series.market].market, told.answers, written, told.candles)
         run.job.count(**done.not_counted())
-        for first, what, number in (
-            (written.first_conflict, "differing", written.conflicting),
-            (written.first_removed, "removed", written.removed),
-        ):
-            if first is not None:
-                minute = TimeRange(first, first + Interval.M1.delta)
-                _note(facts.market, FindingKind.TRADES_DIFFER, minute, {what: number}, now)
     told.recorded()
     done.candles, done.replaced = done.candles + written.inserted, done.replaced + written.replaced
     done.conflicting, done.removed = done.conflicting + written.conflicting, done.removed + written.removed
     run.fresh[told.series.interval] += written.inserted
     run.note_change(told.series)
+
+
+def _record(run: Run, market: Market, answers: Coverage, written: Written, candles: TimeRange | None) -> None:
+    """Minutes rebuilt, and where they are other than what was stored. Inside a transaction."""
+    now = run.surroundings.clock()
+    record_walked(run.job, market, answers, written, candles, run.store, now)
+    for first, what, number in (
+        (written.first_conflict, "differing", written.conflicting),
+        (written.first_removed, "removed", written.removed),
+    ):
+        if first is not None:
+            minute = TimeRange(first, first + Interval.M1.delta)
+            _note(market, FindingKind.TRADES_DIFFER, minute, {what: number}, now)
 
 
 def _note(market: Market, kind: FindingKind, within: TimeRange, evidence: dict[str, int], now: datetime) -> None:
@@ -215,7 +238,7 @@ def _question(run: Run, walk: TradeWalk, purse: Purse) -> TradesOf:
     starts: list[Walk] = []
     for part in parts:
         if standing is not None and standing.next_cursor is not None and standing.reached == part.start:
-            starts.insert(0, replace(standing, range=TimeRange(standing.range.start, part.end)))
+            starts.insert(0, replace(standing, range=part))
         else:
             starts.append(_start(run, walk.series, part))
     return TradesOf(walk, starts, journal_of(run, walk.market), purse)
@@ -251,35 +274,52 @@ def journals_folder(run: Run) -> Path:
     return run.surroundings.home / "data" / "walks"
 
 
-def fold_journals(run: Run) -> Iterator[events.Event]:
+def fold_journals(run: Run, markets: Iterable[Market]) -> Iterator[events.Event]:
     """What an interrupted walk had fetched goes into the store and the state; then it can go on where it stood."""
-    folded = 0
-    for market in run.markets:
-        journal = journal_of(run, market.altname)
-        replayed = journal.replay()
-        if replayed is None:
-            continue
-        series = Series(market.exchange, market.altname, Interval.M1)
-        try:
-            run.hold([series])
-        except SeriesHeld:
-            continue  # its walk goes on elsewhere
-        run.journals[market.altname] = replayed.walk
-        batch = Batch()
-        batch.add(replayed.candles, replayed.answers)
-        if not batch.answers:
-            continue
-        task = batch.task(series, run.surroundings.store_url, run.surroundings.home)
-        written = store_walked(task)
-        with run.recording():
-            record_walked(
-                run.job, market, batch.answers, written, span_of(task.candles), run.store, run.surroundings.clock()
-            )
-            for broken in replayed.breaks:
-                _note_break(market, broken, run.surroundings.clock())
-        journal.settle(replayed.walk)
-        folded += replayed.pages
-        run.note_change(series)
-    if folded:
+    pages = 0
+    found = [market for market in markets if journal_of(run, market.altname).path.exists()]
+    run.hold([series_of(market, Interval.M1) for market in found], leave_held=True)
+    for market in found:
+        # What another run writes goes on elsewhere.
+        if run.holds([series_of(market, Interval.M1)]):
+            pages += _fold(run, market)
+    if found:
         run.look()
-        yield events.Noticed(f"{folded:,} pages of trades that an interrupted run had fetched are in the store now")
+    for name in [name for name, walk in run.journals.items() if _is_over(run, name, walk)]:
+        journal_of(run, name).delete()
+        del run.journals[name]
+    if pages:
+        yield events.PagesKept(pages)
+
+
+def _fold(run: Run, market: Market) -> int:
+    """Pages that were not in the store yet."""
+    journal = journal_of(run, market.altname)
+    replayed = journal.replay()
+    if replayed is None:
+        return 0
+    run.journals[market.altname] = replayed.walk
+    batch = Batch()
+    batch.add(replayed.candles, replayed.answers)
+    with run.recording():
+        for broken in replayed.breaks:
+            _note_break(market, broken, run.surroundings.clock())
+    if not batch.answers:
+        return 0
+    task = batch.task(series_of(market, Interval.M1), run.surroundings.store_url, run.surroundings.home)
+    written = store_walked(task)
+    with run.recording():
+        _record(run, market, batch.answers, written, span_of(task.candles))
+        run.job.count(
+            requests_made=replayed.pages, trades_walked=replayed.trades, candles_conflicting=written.conflicting
+        )
+    journal.settle(replayed.walk)
+    run.note_change(task.series)
+    return replayed.pages
+
+
+def _is_over(run: Run, name: str, walk: Walk) -> bool:
+    """Whether nothing is left to go on with: the walk has ended, or what came next is answered by now."""
+    minutes = run.facts[name].series[Interval.M1].coverage
+    next_minute = TimeRange(walk.reached, walk.reached + Interval.M1.delta)
+    return walk.next_cursor is None or settled(minutes).covers(next_minute)

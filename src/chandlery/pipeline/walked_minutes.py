@@ -1,15 +1,17 @@
 """Minutes rebuilt from trades into the store. A plain function of values, for any executor."""
 
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 import polars as pl
 
 from chandlery.candles.evidence import Origin, Source
+from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
-from chandlery.candles.timerange import RangeSet
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.stores import open_store
-from chandlery.stores.base import Written
+from chandlery.stores.base import CandleStore, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,24 @@ def store_walked(task: WalkedTask) -> Written:
     executor.
     """
     store = open_store(task.store_url, task.home)
+    candles = _no_poorer(store, task)
     with store.writer(task.series) as writer:
         for proven in task.proven:
             writer.clear(proven)
-        if task.candles.height:
-            writer.append(task.candles, Origin(Source.TRADES))
+        if candles.height:
+            writer.append(candles, Origin(Source.TRADES))
         return writer.commit()
+
+
+def _no_poorer(store: CandleStore, task: WalkedTask) -> pl.DataFrame:
+    """Without those of unproven minutes of which more is stored: some of their trades could not be had."""
+    opens = pl.col("timestamp")
+    is_proven = [opens.is_between(r.start, r.end, closed="left") for r in task.proven]
+    doubtful = task.candles.filter(~pl.any_horizontal(is_proven)) if is_proven else task.candles
+    if doubtful.is_empty():
+        return task.candles
+    first, last = doubtful["timestamp"][0], doubtful["timestamp"][-1]
+    span = TimeRange(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + Interval.M1.delta)
+    stored = store.read(task.series, span, origin=True).filter(~pl.col("provisional"))
+    richer = stored.join(doubtful, on="timestamp", suffix="_new").filter(pl.col("trades") > pl.col("trades_new"))
+    return task.candles.join(richer, on="timestamp", how="anti") if richer.height else task.candles

@@ -6,6 +6,7 @@ A walk can be killed at any moment: the journal says where it stood, and no page
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from chandlery.candles.frame import empty_candles
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
-from chandlery.exchanges.kraken.trades import Break, Step, Walk
+from chandlery.exchanges.kraken.api.trades import TradesPage
+from chandlery.exchanges.kraken.trades import FROM_FIRST, Break, CursorStuck, Step, Walk
 from chandlery.pipeline.conversation import Desk
 from chandlery.pipeline.journal import Journal
 from chandlery.pipeline.walked_minutes import WalkedTask, store_walked
@@ -55,6 +57,8 @@ class PageTaken:
     trades: int
     reached: datetime
     breaks: tuple[Break, ...] = ()
+    #: Of the market, where the page begins with it.
+    first_trade: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,13 @@ class TradesOf:
     async def put(self, desk: Desk[Walked]) -> None:
         for start in self.starts:
             self.journal.begin({"series": str(self.walk.series)}, start)
-            if not await self._walk(desk, start):
+            try:
+                ended = await self._walk(desk, start)
+            except CursorStuck as problem:
+                # What is odd about this market's trades stops no other.
+                desk.tell(self.failed(str(problem)))
+                return
+            if not ended:
                 desk.tell(WalkEnded(self.walk.series, unpaid=True))
                 return
             self.journal.delete()
@@ -146,13 +156,14 @@ class TradesOf:
                     return False
                 until = desk.exchange_time
                 self.purse.spend()
-                page = await desk.api.trades(self.market, cursor)
+                page = await desk.api.trades(self.market, cursor, on_request=self._repeated())
                 desk.answered()
+                is_first = walk.from_first and cursor == FROM_FIRST
                 step = walk.taken(page, until)
                 self.journal.append(step)
                 walk = step.walk
                 batch.add(step.candles, step.answers)
-                desk.tell(self._told(walk, step))
+                desk.tell(self._told(walk, step, first_trade_of(page) if is_first else None))
                 if batch.is_due:
                     kept, batch = batch, Batch()
                     await desk.finish(self._keep(desk, kept, walk))
@@ -174,8 +185,23 @@ class TradesOf:
         await recorded.wait()
         self.journal.settle(walk)
 
-    def _told(self, walk: Walk, step: Step) -> PageTaken:
-        return PageTaken(self.walk.series, walk.range, step.trades, walk.reached, step.breaks)
+    def _repeated(self) -> Callable[[], None]:
+        """To be called with every attempt at one page: the first is paid for, those after it are not yet."""
+        attempts = itertools.count()
+
+        def attempted() -> None:
+            if next(attempts):
+                self.purse.spend()
+
+        return attempted
+
+    def _told(self, walk: Walk, step: Step, first_trade: datetime | None) -> PageTaken:
+        return PageTaken(self.walk.series, walk.range, step.trades, walk.reached, step.breaks, first_trade)
+
+
+def first_trade_of(page: TradesPage) -> datetime | None:
+    """When the first trade of a page was, UTC, to the second; None where there is none."""
+    return datetime.fromtimestamp(int(page.trades["time"][0]) // 10**9, UTC) if page.trades.height else None
 
 
 def span_of(candles: pl.DataFrame) -> TimeRange | None:

@@ -60,6 +60,8 @@ class Trail:
         """The walks over what would be `left` open. What a request would answer of a gap (`asked`) is walked with the
         rest of it; and where a gap reaches to the newest slot wanted (`ends`), the walk goes on to `until`.
         """
+        if self.budget is not None and self.budget <= 0:
+            return []
         wanted: dict[tuple[str, str], RangeSet] = defaultdict(RangeSet)
         for series, ranges in left.items():
             if series.market not in self.markets:

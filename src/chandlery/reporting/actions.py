@@ -56,12 +56,23 @@ def asking(rerun: str) -> str:
 def completing(rerun: str) -> str:
     """The command, asking for all that can be had."""
     try:
-        words = [word for word in shlex.split(rerun) if word not in _FORBIDS]
+        words = _without_budget([word for word in shlex.split(rerun) if word not in _FORBIDS])
     except ValueError:
         return rerun
     if not words or "--resume" in words or "ingest_kraken_unified" not in words:
         return rerun
     return shlex.join(words if "--complete" in words else [*words, "--complete"])
+
+
+def _without_budget(words: list[str]) -> list[str]:
+    """With --complete as many requests are spent as it takes."""
+    kept: list[str] = []
+    for word in words:
+        if kept and kept[-1] == "--trade-budget":
+            kept.pop()
+        elif not word.startswith("--trade-budget="):
+            kept.append(word)
+    return kept
 
 
 def _to_walk(report: CompletenessReport) -> str:

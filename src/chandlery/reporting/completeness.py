@@ -21,6 +21,11 @@ WALK = "or run ingest_kraken_unified --complete: it rebuilds it from trades"
 ANSWER_ANEW = (
     "run ingest_kraken_unified --complete: what is contradicted is made of finer candles, or rebuilt from trades"
 )
+#: What nothing closes: so many weeks are contradicted that their cause is another than lost slots.
+READ_FINDING = (
+    "many weeks hold fewer trades than the exchange counts, so one of them is rebuilt and no more: read the finding in "
+    "the admin, and accept it or fetch another archive"
+)
 #: Why a slot inside the API's window is not asked for.
 NOT_LISTED = "the API is not asked, for Kraken does not list the market (sync_markets looks again)"
 
@@ -146,16 +151,24 @@ def mean_completeness(series: Sequence[SeriesEntry]) -> float:
 
 
 def gap_entry(
-    market: str, gap: Gap, now: datetime, status: str = "DETECTED", error: str = "", *, listed: bool = True
+    market: str,
+    gap: Gap,
+    now: datetime,
+    status: str = "DETECTED",
+    error: str = "",
+    *,
+    listed: bool = True,
+    left_open: bool = False,
 ) -> GapEntry:
     """What can be said of a gap at `now`: the API window is split off, the rest needs files. Of a market
-    that is not `listed` the API is not asked.
+    that is not `listed` the API is not asked. `left_open`: nothing more is done about what contradicts it.
     """
     window = ohlc_window(gap.interval, now)
     inside, outside = split_at_window(gap.range, window if listed else None)
     overflow = outside.slots(gap.interval) if outside else 0
     if gap.reason is Reason.SUSPECT:
-        return GapEntry(gap, False, overflow, Remedy(ANSWER_ANEW, trades=listed), status, error)
+        anew = Remedy(READ_FINDING) if left_open else Remedy(ANSWER_ANEW, trades=listed)
+        return GapEntry(gap, False, overflow, anew, status, error)
     remedy = remedy_for(market, gap.interval, inside, outside, now)
     if listed and outside is not None:
         remedy = replace(remedy, action=f"{remedy.action}; {WALK}", trades=True)

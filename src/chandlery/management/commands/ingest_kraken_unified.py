@@ -51,7 +51,11 @@ class Command(ChandleryCommand):
             action="store_true",
             help="only from what is known to now; says nothing if there is nothing new and nobody watches",
         )
-        add("--complete", action="store_true", help="end with status 3 if anything asked for is still open")
+        add(
+            "--complete",
+            action="store_true",
+            help="walk over trades without a limit; status 3 if anything stays open",
+        )
         add("--dry-run", action="store_true", help="show the plan and write nothing")
         add("--stop-on-error", action="store_true", help="stop at the first file that cannot be read")
         add("--no-api-backfill", action="store_true", help="make no request to the exchange")
@@ -71,7 +75,8 @@ class Command(ChandleryCommand):
             self.leave(ingest(self, _request(options), options))
             return
         for name in REMEMBERED:
-            if options[name] not in (None, False, []):
+            # Not by equality alone: a budget of 0 is one.
+            if options[name] is not None and options[name] is not False and options[name] != []:
                 raise ResumeAndMore(option="--" + name.replace("_", "-"))
         self.prepare_state(dry_run=options["dry_run"])
         job = find_job(options["resume"])

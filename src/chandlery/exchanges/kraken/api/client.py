@@ -102,16 +102,21 @@ class KrakenApi:
         params = {"pair": altname, "interval": str(int(interval))}
         return await self._ask("OHLC", what, lambda result: parse_ohlc(result, interval), params, purse=altname)
 
-    async def trades(self, altname: str, since: str, count: int | None = None) -> TradesPage:
+    async def trades(
+        self, altname: str, since: str, count: int | None = None, on_request: Callable[[], None] | None = None
+    ) -> TradesPage:
         """The trades after `since`, oldest first: 1000 or `count` at most, one request (design 2.6).
 
         `since` is "0" for the market's first trade, or a time in nanoseconds since the epoch: the `last` of the page
-        before. It goes out as it is. Raises UnknownPair for a market that is gone.
+        before. It goes out as it is. `on_request` is called with every attempt. Raises UnknownPair for a market that is
+        gone.
         """
         params = {"pair": altname, "since": since}
         if count is not None:
             params["count"] = str(count)
-        return await self._ask("Trades", f"Trades of {altname}", parse_trades, params, purse=altname)
+        return await self._ask(
+            "Trades", f"Trades of {altname}", parse_trades, params, purse=altname, on_request=on_request
+        )
 
     async def weekly(self, altname: str) -> CountedWindow:
         """The exchange's count of trades and volume, week by week: one request (design 2.5). Raises UnknownPair."""
@@ -166,11 +171,14 @@ class KrakenApi:
         *,
         purse: str = SHARED_PURSE,
         bound: int = SMALL_BODY,
+        on_request: Callable[[], None] | None = None,
     ) -> T:
         attempts = Attempts(self._settings, self._on_wait)
         try:
             async for attempt in stamina.retry_context(on=attempts, attempts=self._settings.attempts, timeout=None):
                 with attempt:
+                    if on_request is not None:
+                        on_request()
                     reply = await self._fetch(endpoint, params, purse, bound)
                     return _parsed(parse, result_of(reply, what))
         except Failure as last:
