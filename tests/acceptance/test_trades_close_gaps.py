@@ -125,3 +125,21 @@ def test_killed_ten_times_it_ends_the_same_and_asks_for_no_page_twice(
     for name in EXCHANGE.names:
         times = [number for key, number in world.asked().items() if key[:2] == ("Trades", name)]
         assert sum(times) - len(times) <= KILLS, name
+
+
+def test_a_release_that_lacks_a_market_is_not_believed_where_the_exchange_counts_its_trades(tmp_path: Path) -> None:
+    commands = Commands(tmp_path, trades=True)
+    archive_in(tmp_path, exchange=EXCHANGE.only("ETHUSD"))
+    asked = ("ingest_kraken_unified", "--markets", "ETHUSD,SOLUSD", "--intervals", "60", "--yes")
+    with served() as world:
+        # It ends before the market is walked over; from now on its first trade is known.
+        assert world.run(commands, *asked, "--trade-budget", "1").status == 0
+
+        done = world.run(commands, *asked, "--complete")
+
+        assert (done.status, done.err) == (0, "")
+        told = report_of(commands, world, "--markets", "SOLUSD", "--intervals", "60")["SOLUSD", 60]
+        assert (told["completeness"], told["quiet_confirmed"]) == (1, 0)
+        # The newest 720 hours were asked for by the first run; all before is proven.
+        assert told["quiet_claimed"] < 720 < told["quiet_proven"]
+        check_candles(commands.lake, EXCHANGE.only("SOLUSD"), [Interval.M60], NOW)

@@ -11,7 +11,7 @@ PART = between("2026-08-01", "2026-08-11")
 def walk(market: str = "XBTUSD", requests: int | None = 1_205, part: TimeRange = PART, minutes: int = 0) -> WalkPlanned:
     """A thousand trades a request; `minutes` where these are not all of `part`."""
     length = minutes or int(part.length.total_seconds() // 60)
-    return WalkPlanned(market, length, part, None if requests is None else 1_000.0 * requests, requests)
+    return WalkPlanned(market, length, (part,), None if requests is None else 1_000.0 * requests, requests)
 
 
 def walk_started(*walks: WalkPlanned, seconds: float = 1_250.0, budget: int | None = None) -> WalkStarted:

@@ -19,6 +19,7 @@ from chandlery.pipeline.events import (
     FileDone,
     JobEnded,
     Noticed,
+    PageWalked,
     SeriesAsked,
     SourcesFound,
     WalkDone,
@@ -28,6 +29,8 @@ from chandlery.reporting.as_json import as_plain, instant
 
 #: Of a longer list as many are logged, and how many were left off: a plan may name ten thousand files.
 MOST_ITEMS = 100
+#: A walk may have a hundred thousand pages: one of so many is logged.
+PAGES_A_LINE = 100
 INFO, WARNING, ERROR = "INFO", "WARNING", "ERROR"
 #: The exit status of a run that somebody has stopped.
 PAUSED = 130
@@ -51,6 +54,7 @@ class FileLog:
     def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._path = path
         self._clock = clock
+        self._pages = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
@@ -73,6 +77,10 @@ class FileLog:
             self._file.close()
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, PageWalked):
+            self._pages += 1
+            if self._pages % PAGES_A_LINE != 1:
+                return
         facts: dict[str, Any] = {}
         for held in fields(event):
             value = getattr(event, held.name)

@@ -272,7 +272,7 @@ class LogListener:
         """One line for as long as nothing goes on for the same reason."""
         if event.why != self._waited_for:
             self._waited_for = event.why
-            self._say(f"{step_title(5, 'Fill')}: {waiting_text(event)}")
+            self._say(f"{self._looking}: {waiting_text(event)}")
 
     def _series_asked(self, event: SeriesAsked) -> None:
         self._differing += event.conflicting
@@ -303,9 +303,11 @@ class LogListener:
             self._differing = 0
 
     def _audited(self, event: Audited) -> None:
-        self._say(f"{self._looking}: {audit_text(event)}")
+        # That something stored is contradicted, cron shall hear too.
+        tell = self._tell if event.short else self._say
+        tell(f"{self._looking}: {audit_text(event)}")
         for example in event.examples:
-            self._say(f"  CONTRADICTED {plain(example)}")
+            tell(f"  CONTRADICTED {plain(example)}")
 
     def _walk_started(self, event: WalkStarted) -> None:
         self._say(f"{step_title(5, 'Fill')}: {walking_text(event)}")

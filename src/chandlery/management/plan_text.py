@@ -18,6 +18,7 @@ from chandlery.reporting.wording import PLAIN_WIDTH, days, plain, plural, span, 
 MOST_FILES = 20
 MOST_ASKS = 20
 MOST_WALKS = 20
+MOST_PARTS = 3
 MOST_DERIVATIONS = 20
 MOST_OPEN = 20
 NOTHING_WRITTEN = "Nothing was written."
@@ -75,11 +76,12 @@ def trades_text(planned: Planned) -> str:
         text = f"all that is open since the first trade of {since}, which the exchange is asked for first"
         return f"{text}; how many requests that takes is told before they are made{_limit(planned)}"
     markets = plural(len(planned.walks), "market")
-    dates = f" ({days(whole)})" if (whole := RangeSet(walk.span for walk in planned.walks).span) else ""
+    whole = RangeSet(part for walk in planned.walks for part in walk.parts).span
+    dates = f" ({days(whole)})" if whole else ""
     if planned.walk_requests is None:
         price = "how many requests it takes is known once the exchange's weekly figures are"
         return f"{markets}{dates}; {price}{_limit(planned)}"
-    requests = f"about {plural(planned.walk_requests, 'request')}, {about(planned.walk_seconds)}"
+    requests = f"about {plural(planned.walk_requests, 'request')}, {about(planned.walk_seconds or 0.0)}"
     return f"{markets}, {requests}{dates}{_limit(planned)}"
 
 
@@ -96,7 +98,9 @@ def walk_text(walk: WalkPlanned) -> str:
     price = ", price not known yet"
     if walk.requests is not None and walk.trades is not None:
         price = f", about {compact(walk.trades)} trades, {plural(walk.requests, 'request')}"
-    return f"{plain(walk.market)}: {span(walk.span)} ({plural(walk.slots, 'minute')}{price})"
+    parts = [span(part) for part in walk.parts[:MOST_PARTS]]
+    parts += [f"{len(walk.parts) - MOST_PARTS:,} more"] if len(walk.parts) > MOST_PARTS else []
+    return f"{plain(walk.market)}: {' and '.join(parts)} ({plural(walk.slots, 'minute')}{price})"
 
 
 def _again(planned: Planned) -> str:

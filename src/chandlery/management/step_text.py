@@ -140,7 +140,7 @@ def ledger_text(asked: LedgerAsked) -> str:
     parts += [f"the first trade of {plural(asked.dated, 'market')}"] if asked.dated else []
     parts += [f"{asked.failed:,} without an answer"] if asked.failed else []
     requests = f"{plural(asked.requests, 'request')} in {asked.seconds:,.1f} s"
-    return f"ledger: {', '.join(parts) or 'nothing'}; {requests}"
+    return f"ledger: {', '.join(parts) or 'no answer'}; {requests}"
 
 
 def audit_text(audited: Audited) -> str:
@@ -148,6 +148,7 @@ def audit_text(audited: Audited) -> str:
     parts = [f"{audited.confirmed:,} confirmed"]
     parts += [f"{audited.short:,} contradicted"] if audited.short else []
     parts += [f"{audited.differing:,} differ a little"] if audited.differing else []
+    parts += [f"{plural(audited.resolved, 'finding')} resolved"] if audited.resolved else []
     weeks = f"{plural(audited.weeks, 'week')} of {plural(audited.series, 'series', 'series')}"
     return f"audit: {weeks} compared with the ledger: {', '.join(parts)}"
 

@@ -268,7 +268,7 @@ class TerminalListener:
         """One line for as long as nothing goes on for the same reason."""
         if event.why != self._waited_for:
             self._waited_for = event.why
-            self._step(5, "Fill")
+            self._look()
             self._say(f"  ! {waiting_text(event)}", style=WARN)
 
     def _series_asked(self, event: SeriesAsked) -> None:

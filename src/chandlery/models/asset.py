@@ -42,7 +42,7 @@ class Market(models.Model):
     first_trade = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="UTC, to the slot; known from a complete release. What came before is UNLISTED.",
+        help_text="UTC, to the slot; told by a complete release or by the exchange. What came before is UNLISTED.",
     )
     absent_since = models.DateTimeField(
         null=True,

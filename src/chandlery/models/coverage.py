@@ -178,6 +178,7 @@ class TradedDays(models.Model):
 
     class Meta:
         ordering = ("market", "interval_minutes")
+        verbose_name_plural = "traded days"
         constraints = [models.UniqueConstraint(fields=["market", "interval_minutes"], name="one_array_a_series")]
 
     def __str__(self) -> str:

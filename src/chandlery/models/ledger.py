@@ -142,6 +142,7 @@ class AuditedWeeks(models.Model):
 
     class Meta:
         ordering = ("market", "interval_minutes")
+        verbose_name_plural = "audited weeks"
         constraints = [models.UniqueConstraint(fields=["market", "interval_minutes"], name="one_audit_a_series")]
 
     def __str__(self) -> str:

@@ -11,10 +11,11 @@ from django.db.models import Min
 
 from chandlery.candles.evidence import Coverage, Source
 from chandlery.candles.interval import Interval
+from chandlery.candles.ledger import Figures, whole_pieces
 from chandlery.candles.start import earliest_slot
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.exchanges.kraken.archive_claims import SETTLED
-from chandlery.models import ArchiveRelease, DataCoverageRange, FileIngestionRecord, Market
+from chandlery.models import ArchiveRelease, DataCoverageRange, FileIngestionRecord, Ledger, Market
 from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, know
 from chandlery.stores.base import CandleStore
 
@@ -27,7 +28,7 @@ def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
 
     A complete release carries each market from its first day, so its first row dates the first trade, and every
     series it holds is answered for from there on. A market that was listed at the time and is absent from a whole
-    release is claimed quiet.
+    release is claimed quiet, unless the exchange itself counts trades of that time.
     """
     listed = list(markets)
     releases = list(ArchiveRelease.objects.all())
@@ -37,12 +38,19 @@ def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
     _date_first_trades(listed, ingested, {release.pk for release in releases if release.complete})
     gained = 0
     facts = know(listed, store, now)
+    ledgers = {
+        row.market_id: row.figures for row in Ledger.objects.of_markets([market.pk for market in listed]).values()
+    }
     for release in releases:
         present = {name for names in release.members.values() for name in names}
         for market_facts in facts.values():
             market = market_facts.market
             read = frozenset(ingested.get((market.pk, release.pk), {}))
-            claims = release_claims(release, market_facts, market.altname in present, read)
+            is_present = market.altname in present
+            claims = release_claims(release, market_facts, is_present, read)
+            if not is_present and _is_refuted(claims, ledgers.get(market.pk)):
+                _withdraw(market_facts)
+                continue
             gained += _record(market_facts, claims, now)
     return gained
 
@@ -109,6 +117,27 @@ def release_claims(
         if whole is not None:
             claims[interval] = whole
     return claims
+
+
+def _is_refuted(claims: Mapping[Interval, TimeRange], ledger: Figures | None) -> bool:
+    """Whether the exchange counts trades in a week of what is claimed quiet."""
+    if ledger is None or not claims:
+        return False
+    quiet = whole_pieces(RangeSet(claims.values()), ledger.first, len(ledger))
+    return bool((ledger.trades[quiet] > 0).any())
+
+
+def _withdraw(facts: MarketFacts) -> None:
+    """What was claimed of a market of which no file was ever read: it is missing, not quiet."""
+    market = facts.market
+    if FileIngestionRecord.objects.filter(market=market).exists():
+        return
+    with transaction.atomic():
+        gone, _ = DataCoverageRange.objects.filter(market=market, source=Source.CSV).delete()
+    if gone:
+        for known in facts.series.values():
+            for kind in [kind for kind in known.coverage if kind.source is Source.CSV]:
+                del known.coverage[kind]
 
 
 def _record(facts: MarketFacts, claims: Mapping[Interval, TimeRange], now: datetime) -> int:

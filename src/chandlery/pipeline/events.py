@@ -78,15 +78,19 @@ class AskPlanned:
 
 @dataclass(frozen=True, slots=True)
 class WalkPlanned:
-    """The trades of a market are to be walked over `slots` minutes within `span`. `trades` and `requests` are what is
-    to be expected; None where nothing tells yet.
+    """The trades of a market are to be walked over `slots` minutes: those of `parts`, in order. `trades` and `requests`
+    are what is to be expected; None where nothing tells yet.
     """
 
     market: str
     slots: int
-    span: TimeRange
+    parts: tuple[TimeRange, ...]
     trades: float | None = None
     requests: int | None = None
+
+    @property
+    def span(self) -> TimeRange:
+        return TimeRange(self.parts[0].start, self.parts[-1].end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ class Planned:
     #: Walks over trades; `walk_requests` is None where it is not known yet what one of them takes.
     walks: tuple[WalkPlanned, ...] = ()
     walk_requests: int | None = 0
-    walk_seconds: float = 0.0
+    walk_seconds: float | None = 0.0
     #: Markets whose first trade is not known yet: it is asked for, and what then lies open since is walked too.
     undated: int = 0
     #: Requests that may be spent on walks; None: any number.
@@ -267,6 +271,8 @@ class Audited:
     differing: int
     #: Up to a few of the contradicted, in words.
     examples: tuple[str, ...] = ()
+    #: Findings whose cause is gone.
+    resolved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

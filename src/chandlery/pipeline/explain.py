@@ -84,7 +84,7 @@ def planned(
         files_left=made.files_left if incremental else 0,
         walks=tuple(walk_planned(walk) for walk in made.walks),
         walk_requests=requests_of(made.walks),
-        walk_seconds=walk_seconds(made.walks, around.api),
+        walk_seconds=walk_seconds(made.walks, around.api) if requests_of(made.walks) is not None else None,
         undated=_undated(wanted, trail) if trail is not None and not incremental else 0,
         trade_budget=trail.budget if trail is not None else 0,
     )
@@ -113,9 +113,9 @@ def ask_seconds(asks: Sequence[Ask], api: ApiSettings) -> float:
 
 
 def walk_planned(walk: TradeWalk) -> events.WalkPlanned:
-    span = walk.ranges.span
-    assert span is not None, "a walk is over some minutes"
-    return events.WalkPlanned(walk.market, walk.ranges.slots(Interval.M1), span, walk.trades, walk.requests)
+    return events.WalkPlanned(
+        walk.market, walk.ranges.slots(Interval.M1), tuple(walk.ranges), walk.trades, walk.requests
+    )
 
 
 def walk_seconds(walks: Sequence[TradeWalk], api: ApiSettings) -> float:

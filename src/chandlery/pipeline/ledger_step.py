@@ -10,6 +10,7 @@ from datetime import datetime
 from chandlery.candles.interval import Interval
 from chandlery.candles.ledger import WEEK, Figures
 from chandlery.candles.series import Series
+from chandlery.candles.timerange import TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.api.errors import NoAnswer
 from chandlery.exchanges.kraken.api.weekly import CountedWindow
@@ -24,7 +25,7 @@ from chandlery.pipeline.run import Run
 from chandlery.pipeline.schedule import Schedule
 from chandlery.pipeline.walking import first_trade_of
 from chandlery.pipeline.weekly_sums import SumResult, SumTask, sum_candles
-from chandlery.reporting.wording import span, width_of
+from chandlery.reporting.wording import plural, span, width_of
 
 MOST_EXAMPLES = 5
 
@@ -147,7 +148,8 @@ def audit(run: Run) -> Iterator[events.Event]:
             confirmed=audited.confirmed,
             short=len(audited.short),
             differing=audited.weeks - audited.confirmed - len(audited.short),
-            examples=tuple(_example(week) for week in audited.short[:MOST_EXAMPLES]),
+            examples=tuple(_examples(audited.short)[:MOST_EXAMPLES]),
+            resolved=audited.changed.resolved,
         )
 
 
@@ -274,10 +276,16 @@ def _summed(run: Run, tasks: Iterable[SumTask]) -> Iterator[SumResult]:
         yield result
 
 
-def _example(week: ShortWeek) -> str:
-    """XBTUSD 60min: 2026-08-06 to 2026-08-12 holds 120,000 trades, the exchange counts 130,000"""
-    s = week.shortfall
-    return (
-        f"{week.series.market} {width_of(week.series.interval)}: {span(week.range)} holds {s.stored:,} trades, the "
-        f"exchange counts {s.ledger:,}"
-    )
+def _examples(short: Iterable[ShortWeek]) -> list[str]:
+    """XBTUSD 60min, 1440min: 2026-08-06 to 2026-08-12 holds 120,000 trades, the exchange counts 130,000 (10,000 more);
+    one line for all widths that lack the same.
+    """
+    widths: dict[tuple[str, TimeRange, int, int], list[Interval]] = {}
+    for week in short:
+        s = week.shortfall
+        widths.setdefault((week.series.market, week.range, s.stored, s.ledger), []).append(week.series.interval)
+    return [
+        f"{name} {', '.join(width_of(interval) for interval in sorted(intervals))}: {span(week)} holds "
+        f"{plural(stored, 'trade')}, the exchange counts {ledger:,} ({ledger - stored:,} more)"
+        for (name, week, stored, ledger), intervals in widths.items()
+    ]
