@@ -194,7 +194,7 @@ class Stopwatch:
 
 
 class Shelf:
-    """Stands in for the desk of a conversation: answers lie ready, the worker is this process, and nobody keeps state.
+    """Stands in for the desk of a conversation: answers lie ready, and nobody keeps state.
 
     What a page costs to make is nobody's cost; what it costs to parse it as JSON and count its rows goes to `bare`.
     """
@@ -209,16 +209,14 @@ class Shelf:
         self.rows = 0
         self._sandbox = api_of(1)
 
-    async def trades(self, altname: str, since: str) -> "TradesPage":
+    async def trades(self, altname: str, since: str, on_request: Callable[[], None]) -> "TradesPage":
+        on_request()
         body = self.watch.timed("making", lambda: self._body(altname, since))
         self.rows += self.watch.timed("bare", lambda: _rows(body))
         return self.watch.timed("parse", lambda: _page(body))
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         return await work
-
-    async def in_worker(self, work: Callable[[A], T], task: A) -> T:
-        return self.watch.timed("store", lambda: work(task))
 
     def answered(self) -> None:
         """It always does."""
@@ -251,12 +249,15 @@ def rebuild(home: Path) -> dict[str, Any]:
     from chandlery.candles.series import Series
     from chandlery.candles.timerange import RangeSet, TimeRange
     from chandlery.exchanges.kraken.trades import FROM_FIRST, Step, Walk
+    from chandlery.pipeline import walking
     from chandlery.pipeline.journal import Journal
+    from chandlery.pipeline.walked_minutes import store_walked
     from chandlery.pipeline.walking import Purse, TradesOf
     from chandlery.pipeline.walks import TradeWalk
 
     shelf = Shelf(home)
     watch = shelf.watch
+    setattr(walking, "store_walked", lambda task: watch.timed("store", lambda: store_walked(task)))  # noqa: B010
 
     class TimedJournal(Journal):
         def append(self, step: Step) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +28,7 @@ from chandlery.pipeline.weekly_sums import SumResult, SumTask, sum_candles
 from chandlery.reporting.wording import plural, span, width_of
 
 MOST_EXAMPLES = 5
+FEW_TASKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +271,10 @@ def _as_figures(window: CountedWindow) -> Figures:
     return Figures(window.first, window.trades, window.volume, window.width)
 
 
-def _summed(run: Run, tasks: Iterable[SumTask]) -> Iterator[SumResult]:
-    schedule = Schedule(run.executor, sum_candles, lambda task: task, run.request.workers, run.beat)
+def _summed(run: Run, tasks: Sequence[SumTask]) -> Iterator[SumResult]:
+    # For a few of them one worker will do: another takes a hundred megabytes.
+    width = 1 if len(tasks) <= FEW_TASKS else run.request.workers
+    schedule = Schedule(run.executor, sum_candles, lambda task: task, width, run.beat)
     for _, result in schedule.results(tasks, run.should_stop):
         yield result
 
