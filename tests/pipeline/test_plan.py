@@ -10,7 +10,8 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
 from chandlery.exchanges.kraken.archive import Member
 from chandlery.exchanges.kraken.archive_claims import Period
-from chandlery.pipeline.plan import ALL_TIME, FileOnHand, Plan, Wanted, foretold, plan, renewals
+from chandlery.pipeline.on_hand import ALL_TIME, FileOnHand, foretold
+from chandlery.pipeline.plan import Plan, Wanted, plan, renewals
 from tests.candles.builders import at, between
 
 CSV = Evidence(Source.CSV)

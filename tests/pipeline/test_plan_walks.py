@@ -9,7 +9,8 @@ from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
 from chandlery.pipeline.edge import Edge
-from chandlery.pipeline.plan import FileOnHand, Plan, Wanted, plan
+from chandlery.pipeline.on_hand import FileOnHand
+from chandlery.pipeline.plan import Plan, Wanted, plan
 from chandlery.pipeline.walks import Trail
 from tests.candles.builders import at, between
 from tests.pipeline.test_plan import loose

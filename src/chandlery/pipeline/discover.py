@@ -22,7 +22,7 @@ from chandlery.exchanges.kraken.archive import (
 from chandlery.exchanges.kraken.archive_claims import Period, claim_of
 from chandlery.models import ArchiveRelease, FileIngestionRecord, FileStatus
 from chandlery.pipeline.ingest import last_slot
-from chandlery.pipeline.plan import ALL_TIME, FileOnHand
+from chandlery.pipeline.on_hand import ALL_TIME, FileOnHand
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from chandlery.pipeline import events
 from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.knowledge import MarketFacts
-from chandlery.pipeline.plan import ALL_TIME, Derivation, FileOnHand, Plan, Wanted
+from chandlery.pipeline.on_hand import ALL_TIME, FileOnHand
+from chandlery.pipeline.plan import Derivation, Plan, Wanted
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.pipeline.walks import TradeWalk, Trail, requests_of
 from chandlery.reporting.completeness import gap_entry, remedy_for_nothing_known

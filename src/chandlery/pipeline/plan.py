@@ -5,10 +5,8 @@ Pure: values in, values out.
 Resuming a job, running it again and running it later are the same thing: plan again with what is now known.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import islice
 
 from chandlery.candles.evidence import (
@@ -26,31 +24,12 @@ from chandlery.candles.evidence import (
 from chandlery.candles.gap import derivable
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
-from chandlery.candles.start import earliest_slot
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
-from chandlery.exchanges.kraken.archive import Member
-from chandlery.exchanges.kraken.archive_claims import Period
 from chandlery.exchanges.kraken.window import asked_as
 from chandlery.pipeline.edge import Ask, Edge
+from chandlery.pipeline.on_hand import FileOnHand, OnHand, claims_of, relevant
 from chandlery.pipeline.walks import WALKED, TradeWalk, Trail
-
-#: All of time, as far as candles go: what a file may hold whose span is not known before it is read.
-ALL_TIME = TimeRange(datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-
-
-@dataclass(frozen=True, slots=True)
-class FileOnHand:
-    """A file of a source. `unchanged`: what it holds is in the store and on record. `expected`: what it will answer
-    for.
-    """
-
-    series: Series
-    member: Member
-    period: Period | None
-    rank: str
-    unchanged: bool = False
-    expected: TimeRange = ALL_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,39 +78,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _OnHand:
-    """The files of each series, and the claims of those that are not in the store yet."""
-
-    files: Mapping[Series, Sequence[FileOnHand]]
-    claims: Mapping[Series, RangeSet]
-
-    @classmethod
-    def of(cls, files: Iterable[FileOnHand]) -> "_OnHand":
-        found: dict[Series, list[FileOnHand]] = defaultdict(list)
-        for file in files:
-            found[file.series].append(file)
-        return cls(dict(found), {series: claims for series, own in found.items() if (claims := _claims(own))})
-
-    def finer_than(self, target: "_Target") -> bool:
-        """Whether there is a file of any finer series."""
-        return any(source in self.files for source in target.finer)
-
-    def sources_of(self, derivation: Derivation) -> list[FileOnHand]:
-        """The files to be in the store before something is derived."""
-        files = self.files.get(derivation.source)
-        return relevant(files, derivation.ranges.span) if files else []
-
-    def expected(self, series: Series, coverage: Mapping[Series, Coverage]) -> Coverage:
-        """The coverage of a series once its files are in."""
-        known, claims = coverage.get(series, {}), self.claims.get(series)
-        return {**known, _FILED: known.get(_FILED, RangeSet()) | claims} if claims else known
-
-
-#: What a file says.
-_FILED = Evidence(Source.CSV)
-
-
-@dataclass(frozen=True, slots=True)
 class _Target:
     """A wanted series, with its own files that matter, the series it can be derived from (widest first), and those of
     its slots that its own files do not answer.
@@ -152,13 +98,13 @@ class _Target:
         return left(self.slots, coverage.get(self.series, {})).aligned_inwards(self.interval)
 
 
-def _targets(wanted: Mapping[Series, Wanted], on_hand: _OnHand) -> Iterator[_Target]:
+def _targets(wanted: Mapping[Series, Wanted], on_hand: OnHand) -> Iterator[_Target]:
     """Sorted: what is finer comes first."""
     for series, want in sorted(wanted.items(), key=lambda item: item[0]):
         own = relevant(on_hand.files.get(series, ()), want.range)
         finer = [Series(series.exchange, series.market, interval) for interval in _FINER[series.interval]]
         listed = want.life.listed(want.range, series.interval) if want.range is not None else RangeSet()
-        yield _Target(series, want, own, finer, listed - _claims(own) if own else listed)
+        yield _Target(series, want, own, finer, listed - claims_of(own) if own else listed)
 
 
 _FINER = {interval: interval.finer() for interval in Interval}
@@ -178,7 +124,7 @@ def plan(
     signatures of files that were read in this run already: what came of them is in `coverage`, nothing more is to be
     expected of them. Without an `edge` nobody is asked, without a `trail` no trades are walked.
     """
-    on_hand = _OnHand.of(file for file in files if file.member.signature not in done)
+    on_hand = OnHand.of(file for file in files if file.member.signature not in done)
     made = _Planning(wanted, coverage, on_hand, edge, derive=derive).plan({})
     if trail is None:
         return made
@@ -202,7 +148,7 @@ class _Planning:
 
     wanted: Mapping[Series, Wanted]
     coverage: Mapping[Series, Coverage]
-    on_hand: _OnHand
+    on_hand: OnHand
     edge: Edge | None
     derive: bool
     chosen: dict[str, FileOnHand] = field(default_factory=dict)
@@ -244,8 +190,8 @@ class _Planning:
         made: list[Derivation] = []
         if self.derive and is_dated:
             # Files are chosen as if nothing had been derived yet: a later release corrects what that was made from.
-            for foreseen in _derivations(target, self.underived, on_hand) if on_hand.finer_than(target) else ():
-                _choose(self.chosen, on_hand.sources_of(foreseen))
+            for foreseen in _derivations(target, self.underived, on_hand) if on_hand.has_any_of(target.finer) else ():
+                _choose(self.chosen, on_hand.sources_of(foreseen.source, foreseen.ranges.span))
             made = list(_derivations(target, self.expected, on_hand))
         elif self.derive and not target.own:
             made = list(islice(_foretold(target, on_hand), 1))
@@ -259,50 +205,10 @@ class _Planning:
             elif self.derive and is_dated:
                 made = list(_derivations(target, self.expected, on_hand))
         for derivation in made:
-            _choose(self.chosen, on_hand.sources_of(derivation))
+            _choose(self.chosen, on_hand.sources_of(derivation.source, derivation.ranges.span))
         self.derivations += made
         left = target.open(unanswered, self.coverage) - _made(made) - walked
         self.open[series] = left - ask.ranges if ask is not None and ask.series == series else left
-
-
-def first_slots(files: Iterable[FileOnHand]) -> dict[str, dict[Interval, datetime]]:
-    """The first slot of each market at each interval, as far as the edges of these files foretell it."""
-    edges: dict[str, dict[Interval, datetime]] = defaultdict(dict)
-    for file in files:
-        # A quarterly archive's period says nothing of a market's first trade.
-        if file.expected.start != ALL_TIME.start and (file.period is None or file.period.complete):
-            known = edges[file.series.market]
-            start = file.expected.start
-            known[file.series.interval] = min(start, known.get(file.series.interval, start))
-    return edges
-
-
-def foretold(known: datetime | None, edges: Mapping[Interval, datetime]) -> datetime | None:
-    """Where a market's history begins, by what is known and by the first slots of files yet to be read: a day that
-    holds what is known tells nothing new.
-    """
-    finest = edges.get(Interval.M1, known)
-    if known is None or finest is None:
-        return earliest_slot(edges)
-    return earliest_slot({**edges, Interval.M1: min(known, finest)})
-
-
-def relevant(files: Iterable[FileOnHand], within: TimeRange | None) -> list[FileOnHand]:
-    """The files whose release's period touches what is wanted; a loose file always may."""
-    return [
-        f
-        for f in files
-        if within is None
-        or f.period is None
-        or f.expected.overlaps(within)
-        # That a market was not listed yet is told by the complete release that carries it from its first day.
-        or (f.period.complete and within.start < f.expected.start)
-    ]
-
-
-def _claims(files: Iterable[FileOnHand]) -> RangeSet:
-    """What those of them will answer that are not in the store yet."""
-    return RangeSet(f.expected for f in files if not f.unchanged)
 
 
 def _choose(chosen: dict[str, FileOnHand], files: Iterable[FileOnHand]) -> None:
@@ -313,7 +219,7 @@ def _made(derivations: Iterable[Derivation]) -> RangeSet:
     return RangeSet.union(derivation.ranges for derivation in derivations)
 
 
-def _of_earlier_times(target: _Target, on_hand: _OnHand, *, derive: bool) -> Iterator[FileOnHand]:
+def _of_earlier_times(target: _Target, on_hand: OnHand, *, derive: bool) -> Iterator[FileOnHand]:
     """Where everything was asked for: releases of times before what is known by now, of the series itself, and of a
     finer one where it has none.
     """
@@ -370,7 +276,7 @@ def without(made: Iterable[Derivation], ranges: RangeSet) -> Iterator[Derivation
             yield replace(derivation, parts=parts)
 
 
-def _foretold(target: _Target, on_hand: _OnHand) -> Iterator[Derivation]:
+def _foretold(target: _Target, on_hand: OnHand) -> Iterator[Derivation]:
     """Where nothing is known of the wanted range: all that files of a finer interval hold."""
     for source in target.finer:
         usable = on_hand.claims.get(source, RangeSet()).aligned_inwards(target.interval)
@@ -378,7 +284,7 @@ def _foretold(target: _Target, on_hand: _OnHand) -> Iterator[Derivation]:
             yield Derivation(target.series, source.interval, ((usable, Evidence(Source.CSV, derived=True)),))
 
 
-def _derivations(target: _Target, coverage: Mapping[Series, Coverage], on_hand: _OnHand) -> Iterator[Derivation]:
+def _derivations(target: _Target, coverage: Mapping[Series, Coverage], on_hand: OnHand) -> Iterator[Derivation]:
     """What finer series can give, the widest first: settled answers wherever there is none, and provisional ones only
     where there is no answer at all.
     """

@@ -27,7 +27,8 @@ from chandlery.pipeline.edge import Edge
 from chandlery.pipeline.events import WalkStarted
 from chandlery.pipeline.knowledge import MarketFacts, know, series_of
 from chandlery.pipeline.lease import Held
-from chandlery.pipeline.plan import Derivation, FileOnHand, Plan, Wanted, first_slots, foretold, plan, renewals, without
+from chandlery.pipeline.on_hand import FileOnHand, first_slots, foretold
+from chandlery.pipeline.plan import Derivation, Plan, Wanted, plan, renewals, without
 from chandlery.pipeline.pricing import by_candles, by_ledger
 from chandlery.pipeline.request import IngestRequest, Surroundings
 from chandlery.pipeline.walks import Trail

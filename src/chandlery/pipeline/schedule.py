@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.models import FileIngestionRecord, FileStatus
-from chandlery.pipeline.plan import FileOnHand
+from chandlery.pipeline.on_hand import FileOnHand
 
 MEANWHILE_SECONDS = 5.0
 
