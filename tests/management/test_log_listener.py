@@ -214,10 +214,16 @@ def test_what_one_should_know_is_a_warning() -> None:
 def test_a_wait_that_goes_on_is_told_once() -> None:
     wait, doubt = AskWaiting("Kraken is in maintenance", 30.0), AskWaiting("no answer to Time", 0.0)
 
-    assert logged([wait, wait, doubt, asked(), wait]) == [
+    assert logged([GapsFound(1, 1, 0, 1, 0), wait, wait, doubt, asked(), wait])[1:] == [
         "Step 5/6: Fill: Kraken is in maintenance; asking again in 30 s",
         "Step 5/6: Fill: no answer to Time",
         "Step 5/6: Fill: Kraken is in maintenance; asking again in 30 s",
+    ]
+
+
+def test_before_gaps_are_found_it_is_the_ledger_that_waits() -> None:
+    assert logged([AskWaiting("Kraken is in maintenance", 30.0)]) == [
+        "Step 4/6: Gaps: Kraken is in maintenance; asking again in 30 s"
     ]
 
 

@@ -2,7 +2,6 @@
 
 import re
 
-from chandlery.management.step_text import differing_text
 from chandlery.pipeline.events import AskDone, Event, FillDone, GapsFound, LedgerAsked, WalkFailed
 from tests.management.runs import JOB, edge_moved, ended, started
 from tests.management.test_log_listener import logged
@@ -54,17 +53,23 @@ def test_at_verbosity_2_a_log_names_each_walk() -> None:
 
 def test_the_way_of_a_walk_is_logged_at_most_every_tenth() -> None:
     pages = [page(f"2026-08-{day:02} {hour:02}:00") for day in range(1, 11) for hour in range(0, 24, 2)]
-    told = logged([walk_started(walk()), *pages, page("2026-08-11"), walk_done()])
+    told = logged([walk_started(walk(requests=120)), *pages, walk_done()])
 
     tenths = [line for line in told if "%" in line]
     assert [line.split(",")[0] for line in tenths] == [f"Step 5/6: Fill: {tenth}0%" for tenth in range(1, 10)]
     # The clock of these tests goes on by a second a look.
-    assert tenths[4] == "Step 5/6: Fill: 50%, 61 pages, 61.0k trades, ETA 1:01"
+    assert tenths[4] == "Step 5/6: Fill: 50%, 60 pages, 60.0k trades, ETA 0:05"
+
+
+def test_a_walk_without_a_price_has_no_tenths() -> None:
+    pages = [page(f"2026-08-{day:02}") for day in range(1, 11)]
+
+    assert not [line for line in logged([walk_started(walk(requests=None)), *pages]) if "%" in line]
 
 
 def test_a_second_walk_of_a_run_is_told_from_its_beginning() -> None:
-    run: list[Event] = [walk_started(walk()), page("2026-08-06"), walk_done(), walk_started(walk("ETHUSD"))]
-    told = logged([*run, page("2026-08-03", "ETHUSD")])
+    run: list[Event] = [walk_started(walk(requests=2)), page("2026-08-06"), walk_done()]
+    told = logged([*run, walk_started(walk("ETHUSD", 5)), page("2026-08-03", "ETHUSD")])
 
     assert [re.sub(r", ETA.*", "", line) for line in told if "%" in line] == [
         "Step 5/6: Fill: 50%, 1 page, 1.00k trades",
@@ -73,10 +78,10 @@ def test_a_second_walk_of_a_run_is_told_from_its_beginning() -> None:
 
 
 def test_a_log_tells_what_a_spent_budget_left_and_what_differs() -> None:
-    assert logged([walk_done(unpaid=1, conflicting=2)])[1:] == [
-        f"Step 5/6: Fill: the trade budget is spent; {UNPAID}",
-        f"Step 5/6: Fill: {differing_text(2)}",
-    ]
+    spent, differing = logged([walk_done(unpaid=1, conflicting=2)])[1:]
+
+    assert spent == f"Step 5/6: Fill: the trade budget is spent; {UNPAID}"
+    assert differing.startswith("Step 5/6: Fill: 2 candles of the trades differ from another source; ")
 
 
 def test_a_walk_that_failed_is_an_error_told_once() -> None:
@@ -103,7 +108,7 @@ def test_of_an_incremental_run_nobody_hears_of_ledger_and_walks() -> None:
     run: list[Event] = [
         started("TIER1"),
         ASKED,
-        audited(examples=(EXAMPLE,)),
+        audited(short=0),
         FOUND,
         walk_started(walk()),
         page("2026-08-06"),
@@ -112,6 +117,13 @@ def test_of_an_incremental_run_nobody_hears_of_ledger_and_walks() -> None:
 
     assert logged(run, incremental=True) == []
     assert f"Step 5/6: Fill: {WALKED}" in logged(run, verbosity=2, incremental=True)
+
+
+def test_of_an_incremental_run_one_hears_what_the_ledger_contradicts() -> None:
+    run: list[Event] = [started("TIER1"), ASKED, FOUND, audited(examples=(EXAMPLE,)), edge_moved(0), ended()]
+
+    assert logged(run, incremental=True)[:2] == [f"Step 5/6: Fill: {AUDIT}", f"  CONTRADICTED {EXAMPLE}"]
+    assert logged(run, verbosity=0, incremental=True) == []
 
 
 # ----------------------------------------------------------------------------------------------------------- a terminal
@@ -146,7 +158,7 @@ def test_a_terminal_shows_the_price_then_the_bar_then_what_came_of_it() -> None:
     price = "  Walking over the trades of 1 market: about 1,205 requests (1.21M trades), about 21 minutes"
     assert shown.count(price) == 1
     assert any(re.search(r"━+ 0 pages  0 trades  ETA 20:50$", line) for line in lines([walk_started(walk())]))
-    assert any(re.search(r"━+ 1 pages  1.00k trades  ETA -:--$", line) for line in shown)
+    assert any(re.search(r"━+ 1 page  1.00k trades  ETA 20:50$", line) for line in shown)
     assert "  XBTUSD 2026-08-06 00:00" in shown
     assert shown[-1] == f"  ✓ {sentence(WALKED)}"
 

@@ -42,7 +42,7 @@ from tests.management.walks import PART, audited, walk, walk_done, walk_started
             "weekly figures of 2 markets, 1 without an answer; 7 requests in 9.0 s",
         ),
         (LedgerAsked(0, 40, requests=1_200, seconds=60.0), "40 without an answer; 1,200 requests in 60.0 s"),
-        (LedgerAsked(0), "nothing; 0 requests in 0.0 s"),
+        (LedgerAsked(0), "no answer; 0 requests in 0.0 s"),
     ],
 )
 def test_what_the_ledger_was_asked_for_is_counted(asked: LedgerAsked, said: str) -> None:
@@ -214,5 +214,6 @@ def test_a_plan_as_json_holds_its_walks() -> None:
     found = json.loads(plan_as_json(with_walks(walk(requests=7), budget=3_600)))["plan"]
 
     span = {"start": f"{PART.start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{PART.end:%Y-%m-%dT%H:%M:%SZ}"}
-    assert found["walks"] == [{"market": "XBTUSD", "slots": 14_400, "span": span, "trades": 7_000.0, "requests": 7}]
+    [walked] = found["walks"]
+    assert walked == {"market": "XBTUSD", "slots": 14_400, "parts": [span], "trades": 7_000.0, "requests": 7}
     assert (found["walk_requests"], found["walk_seconds"], found["trade_budget"]) == (7, 1_250.0, 3_600)
