@@ -121,6 +121,7 @@ def test_a_busy_day_lost_at_every_interval_is_found_by_its_week_and_rebuilt_alon
     assert {(start, end) for *_, start, end in findings(tmp_path)} == {(f"{lost} 00:00:00", f"{day.end:%F} 00:00:00")}
 
 
+@pytest.mark.slow
 def test_beyond_the_daily_window_the_week_is_walked(world: Served, tmp_path: Path) -> None:
     lost = date(2022, 3, 2)
 
@@ -142,6 +143,7 @@ def test_what_a_finer_interval_holds_costs_no_request(world: Served, tmp_path: P
     assert (name, minutes, kind, state, start) == ("XBTUSD", 1440, "LEDGER_SHORT", "RESOLVED", "2024-05-15 00:00:00")
 
 
+@pytest.mark.slow
 def test_what_only_the_minutes_lack_is_walked_for_the_hours_that_a_wider_interval_counts(
     world: Served, tmp_path: Path
 ) -> None:

@@ -11,13 +11,18 @@ import pytest
 
 from chandlery.candles.interval import Interval
 from chandlery.exchanges.kraken.tiers import load_tiers
+from chandlery.management import ingestion
 from chandlery.management.ingestion import follow
 from chandlery.models import IngestionJob, JobStatus, Lease
-from chandlery.pipeline.events import Event, FileDone, FilesDone, FillDone, JobEnded, JobStarted
+from chandlery.pipeline.events import Event, FileDone, FilesDone, FillDone, JobEnded, JobStarted, PageWalked
 from chandlery.pipeline.job import Interrupted
 from chandlery.pipeline.markets import ensure_markets
 from chandlery.pipeline.request import IngestRequest, Selection
+from chandlery.sandbox.exchange import SandboxExchange
 from tests.acceptance.in_process import InlineExecutor
+from tests.acceptance.odd_world import odd_world
+from tests.acceptance.walked import market
+from tests.candles.builders import at
 from tests.exchanges.kraken.archive.builders import hours, unpacked
 
 pytestmark = pytest.mark.django_db
@@ -110,3 +115,19 @@ def test_pressed_twice_when_all_is_done_the_job_is_completed(request_: IngestReq
     with pytest.raises(KeyboardInterrupt):
         follow(request_, InlineExecutor(), Presses(JobEnded, 2), io.StringIO())
     assert IngestionJob.objects.get().status == JobStatus.COMPLETED
+
+
+def test_pressed_again_while_trades_are_walked_it_stops_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pages that are there are on record nowhere yet: nothing waits for that."""
+    exchange = SandboxExchange(cast=(market("XBTUSD", "2024-03-26 10:07", 0.3),), outages=())
+    ensure_markets(load_tiers(None))
+    with odd_world(exchange, at("2024-04-10 06:17"), tmp_path) as world:
+        monkeypatch.setattr(ingestion, "surroundings", lambda: world.around)
+        request = IngestRequest(Selection((Interval.M1,), markets=("XBTUSD",)), (), trade_budget=None, workers=1)
+        with pytest.raises(Interrupted):
+            follow(request, InlineExecutor(), Presses(PageWalked, 2), io.StringIO())
+
+        assert (IngestionJob.objects.get().status, Lease.objects.count()) == (JobStatus.PAUSED, 0)
+        assert world.journals == ["XBTUSD.journal"]

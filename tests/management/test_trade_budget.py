@@ -63,7 +63,7 @@ def test_without_a_number_it_is_refused(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("typed", ["1", "3600"])
+@pytest.mark.parametrize("typed", ["0", "1", "3600"])
 def test_a_job_that_goes_on_takes_no_other_budget(typed: str) -> None:
     with pytest.raises(Error) as refused:
         call_command(MAIN, "--resume", "1a2b3c4d", "--trade-budget", typed)

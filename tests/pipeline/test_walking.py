@@ -1,7 +1,7 @@
 """Walking over trades page by page: what is in the journal, in the store and told, wherever it is cut short."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from chandlery.pipeline.walks import TradeWalk
 from chandlery.sandbox.exchange import SandboxExchange
 from chandlery.sandbox.faults import Fault, Faults
 from chandlery.sandbox.quirks import Quirks
+from chandlery.sandbox.replies import Reply
 from chandlery.sandbox.rest import SandboxApi
 from chandlery.sandbox.server import serve
 from chandlery.stores import open_store
@@ -343,6 +344,23 @@ def test_a_market_that_goes_in_the_middle_is_told_to_be_unlisted_and_keeps_what_
     check_stored(walk, "XBTUSD", known)
 
 
+def test_trades_that_never_go_on_end_no_other_walk(walk: Walking) -> None:
+    """The exchange gives the same full page for whatever cursor."""
+    walk.settings = replace(walk.settings, connections=1)
+    inner, stuck = walk.api.answer, cursor_at(WANTED.start - timedelta(hours=1))
+
+    def answer(path: str, query: Mapping[str, str]) -> Reply:
+        return inner(path, {**query, "since": stuck} if query.get("pair") == "ETHUSD" else query)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(walk.api, "answer", answer)
+        walk(walk.question("ETHUSD"), walk.question("XBTUSD"))
+
+    assert [(one.series.market, bool(one.error)) for one in walk.ended()] == [("ETHUSD", True), ("XBTUSD", False)]
+    assert "do not go on" in walk.ended()[0].error
+    check_stored(walk, "XBTUSD")
+
+
 # -------------------------------------------------------------------------------------------------------------- stopped
 
 
@@ -390,6 +408,20 @@ def test_a_batch_that_was_stored_and_is_not_on_record_stays_in_the_journal(walk:
     assert kept.answers == batch.answers
     check_stored(walk, "XBTUSD", kept.answers[PROVEN].span or WANTED)
     assert kept.walk.next_cursor is not None
+
+
+def test_whoever_leaves_before_the_end_loses_no_page(walk: Walking) -> None:
+    """As by a second Ctrl-C, or where a lease was lost: nobody will put the batch on record."""
+    telling = walk.conversation().about([walk.question("XBTUSD")])
+    pages = (one for one in telling if isinstance(one, PageTaken))
+    taken = [next(pages) for _ in range(3)]
+    telling.close()
+
+    kept = walk.kept("XBTUSD")
+    assert kept.pages >= len(taken)
+    [known] = kept.answers[PROVEN]
+    truth = EXCHANGE.truth(series("XBTUSD"), known)
+    assert kept.candles["trades"].to_list() == truth["trades"].to_list()
 
 
 # ----------------------------------------------------------------------------------------------------- ids, and without

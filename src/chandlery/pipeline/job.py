@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 
 from chandlery.candles.interval import Interval
 from chandlery.errors import ChandleryError, UsageError
@@ -84,9 +84,7 @@ def run_job(
     except BaseException as error:
         # Whatever stops a run, its job must not stay RUNNING. The error goes on to the caller.
         paused = isinstance(error, KeyboardInterrupt | GeneratorExit)
-        # Where the database itself fails, its first error is the one to tell.
-        with suppress(DatabaseError):
-            _finish(run, JobStatus.PAUSED if paused else JobStatus.FAILED, str(error) or type(error).__name__)
+        _finish_anyway(run, JobStatus.PAUSED if paused else JobStatus.FAILED, str(error) or type(error).__name__)
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(program=settings.PROGRAM, job=str(run.job.pk)[:8]) from error
         raise
@@ -216,6 +214,17 @@ def _progress(job: IngestionJob) -> events.Resumed:
         job.candles_derived,
         job.completed_at,
     )
+
+
+def _finish_anyway(run: Run, status: JobStatus, error: str) -> None:
+    """As `_finish`, after an error. Where the database itself fails, its first error is the one to tell."""
+    try:
+        _finish(run, status, error)
+    except DatabaseError:
+        # What was torn in the middle of a statement leaves a connection that is of no use.
+        connection.close()
+        with suppress(DatabaseError):
+            _finish(run, status, error)
 
 
 def _finish(run: Run, status: JobStatus, error: str = "") -> None:
