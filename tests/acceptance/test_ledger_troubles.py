@@ -16,7 +16,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.exchanges.kraken.names import load_listings
-from chandlery.models import FindingKind, FindingState, JobStatus, Market, QualityFinding
+from chandlery.models import AuditedWeeks, FindingKind, FindingState, JobStatus, Market, QualityFinding
 from chandlery.pipeline.events import Audited, Event, JobEnded, WalkStarted
 from chandlery.pipeline.lease import Held
 from chandlery.pipeline.request import Selection
@@ -195,3 +195,21 @@ def usd_markets(number: int) -> tuple[str, ...]:
     """Real names."""
     names = [one.altname for one in load_listings().values() if one.quote == "USD" and len(one.altname) == 6]
     return tuple(names[:number])
+
+
+def test_what_an_audit_held_is_let_go_in_as_many_queries_whatever_the_number_of_markets(tmp_path: Path) -> None:
+    counts = []
+    for number in (3, 9):
+        home = tmp_path / str(number)
+        home.mkdir()
+        names = usd_markets(number)
+        exchange = SandboxExchange(cast=tuple(market(n, "2024-06-04 10:07", 0.01, 0.5) for n in names), outages=())
+        source = write_archive(exchange, Edition.complete("2024Q2", intervals=HOURS_DAYS), home / "whole").path
+        asked = Selection(HOURS_DAYS, markets=names, end=END)
+        with forgotten(), odd_world(exchange, NOW, home) as world:
+            world.told(asked, source)
+            AuditedWeeks.objects.all().delete()
+            with CaptureQueriesContext(connection) as queries:
+                world.told(dataclasses.replace(asked, intervals=(Interval.M60,)), source)
+            counts.append(sum("DELETE FROM" in one["sql"] for one in queries.captured_queries))
+    assert counts[0] == counts[1]

@@ -131,10 +131,7 @@ class AskBar:
 
 
 class WalkBar:
-    """Trades being walked: how much of the time is known, pages, trades, time left, and below how far each market is.
-
-    What is walked weighs by the requests it is expected to take, or by its minutes where that is not known.
-    """
+    """Trades being walked: pages of those expected, trades, time left, and below how far each market is."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
         self._clock = clock

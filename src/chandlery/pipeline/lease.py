@@ -109,9 +109,11 @@ class Held:
 
     def let_go(self, series: Collection[LeasableSeries]) -> None:
         """Hold these no longer."""
-        for pk, minutes in _keys(series) & self.series:
-            LeasedSeries.objects.filter(lease=self.token, market=pk, interval_minutes=minutes).delete()
-            self.series.discard((pk, minutes))
+        ours = _keys(series) & self.series
+        for width in {minutes for _, minutes in ours}:
+            markets = [pk for pk, minutes in ours if minutes == width]
+            LeasedSeries.objects.filter(lease=self.token, market__in=markets, interval_minutes=width).delete()
+        self.series -= ours
 
     def extend_by_free(self, series: Collection[LeasableSeries]) -> bool:
         """Hold those of them that nobody else holds; whether there were any that were not held before."""
