@@ -55,6 +55,10 @@ def test_of_one_week_alone_the_others_are_like_it() -> None:
     assert by_ledger(weeks(700), from_week(4, 2)) == pytest.approx(1_400)
 
 
+def test_the_first_week_of_a_market_says_nothing_of_the_pace_of_later_ones() -> None:
+    assert by_ledger(weeks(10, 700), from_week(2)) == pytest.approx(700)
+
+
 def test_before_the_first_week_nothing_traded() -> None:
     assert by_ledger(weeks(700, 1_400), from_week(-5, 5)) == 0
     assert by_ledger(weeks(700, 1_400), from_week(-5, 5.5)) == pytest.approx(350)

@@ -20,7 +20,9 @@ def by_ledger(figures: Figures, within: TimeRange) -> float | None:
     known = figures.trades[figures.known]
     if not len(known):
         return None
-    recent = float(known[-LAST_WEEKS:].mean())
+    # A market's first week is not a whole one.
+    whole = known[1:] if len(known) > 1 else known
+    recent = float(whole[-LAST_WEEKS:].mean())
     start, end = ((moment - EPOCH) / figures.width for moment in (within.start, within.end))
     numbers = np.arange(int(start), int(np.ceil(end)))
     shares = np.minimum(numbers + 1, end) - np.maximum(numbers, start)
