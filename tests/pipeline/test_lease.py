@@ -79,6 +79,24 @@ def test_more_series_can_be_held_later(world: World) -> None:
     assert held.covers(world.series((0, 60), (0, 1), (1, 1)))
 
 
+def test_what_nobody_else_holds_can_be_held_and_let_go_again(world: World) -> None:
+    held, _ = world.held((0, 60)), world.held((1, 60), pid=4712)
+    assert held.extend_by_free(world.series((1, 60), (0, 1440), (2, 60)))
+    assert leased() == {("ETHUSD", 60), ("ETHUSD", 1440), ("SOLUSD", 60), ("XBTUSD", 60)}
+    assert not held.covers(world.series((1, 60)))
+    assert not held.extend_by_free(world.series((1, 60), (0, 1440)))
+
+    held.let_go(world.series((0, 1440), (1, 60), (2, 60)))
+    assert leased() == {("ETHUSD", 60), ("SOLUSD", 60)}
+
+
+def test_what_the_dead_held_is_free(world: World) -> None:
+    held, _ = world.held((0, 60)), world.held((1, 60), pid=4712)
+    world.here.dead.add(world.here.process(4712))
+    assert held.extend_by_free(world.series((1, 60)))
+    assert held.covers(world.series((1, 60)))
+
+
 def test_a_held_market_that_was_deleted_since_stops_no_extension(world: World) -> None:
     held = world.held((0, 60))
     world.markets[0].delete()

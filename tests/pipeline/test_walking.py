@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from chandlery.candles.evidence import Coverage, Evidence, Origin, Source, extended
-from chandlery.candles.frame import PRICES
+from chandlery.candles.frame import PRICES, span_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -198,7 +198,7 @@ def test_a_batch_is_on_record_before_its_pages_leave_the_journal(walk: Walking) 
         assert kept.answers == batch.answers
         [answered] = batch.answers[PROVEN]
         assert_frame_equal(walk.stored("XBTUSD", answered), kept.candles, check_exact=True)
-        assert batch.candles == walking.span_of(kept.candles)
+        assert batch.candles == span_of(kept.candles, Interval.M1)
         assert batch.written.inserted == kept.candles.height
         batches.append(kept.pages)
 
@@ -458,7 +458,7 @@ def test_the_era_without_ids_is_answered_for_and_not_proven(walk: Walking) -> No
 
 def _first_minute(within: TimeRange) -> datetime:
     """The first one that traded."""
-    traded = walking.span_of(EXCHANGE.truth(series("XBTUSD"), within))
+    traded = span_of(EXCHANGE.truth(series("XBTUSD"), within), Interval.M1)
     assert traded is not None
     return traded.start
 

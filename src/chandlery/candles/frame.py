@@ -1,10 +1,12 @@
 """The candle frame: one row a traded slot, sorted by time, and what makes a row impossible."""
 
 from dataclasses import dataclass
+from datetime import UTC
 
 import polars as pl
 
 from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import TimeRange
 
 TIMESTAMP = pl.Datetime("us", "UTC")
 #: Slot open in UTC, prices in quote currency, volume in base currency, number of trades.
@@ -34,6 +36,14 @@ class BadRow:
 
 def empty_candles() -> pl.DataFrame:
     return pl.DataFrame(schema=CANDLE_SCHEMA)
+
+
+def span_of(candles: pl.DataFrame, interval: Interval) -> TimeRange | None:
+    """From the open of the first candle to the end of the last, UTC; None where there is none."""
+    if candles.is_empty():
+        return None
+    first, last = candles["timestamp"][0], candles["timestamp"][-1]
+    return TimeRange(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + interval.delta)
 
 
 def first_bad_row(frame: pl.DataFrame, interval: Interval) -> BadRow | None:

@@ -26,6 +26,7 @@ from chandlery.pipeline.markets import select
 from chandlery.pipeline.report import report
 from chandlery.pipeline.request import IngestRequest
 from chandlery.pipeline.workers import worker_pool
+from chandlery.reporting.wording import sentence
 
 #: A walk that takes so many times what was planned, and more than a few requests, is asked about again.
 DEARER, SMALL = 2, 20
@@ -90,8 +91,7 @@ def _run(
         is_dearer = planned is None or (started.requests or 0) > max(DEARER * planned, SMALL)
         if options["yes"] or not is_dearer:
             return True
-        text = walking_text(started)
-        return confirmed(f"{text[:1].upper()}{text[1:]}. Walk?")
+        return confirmed(f"{sentence(walking_text(started))}. Walk?")
 
     around = surroundings()
     # Whoever resumes a job wants to see how far it had come.

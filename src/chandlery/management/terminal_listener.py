@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self, assert_never
+from typing import Self, TypeVar, assert_never
 from uuid import UUID
 
 from rich.console import Console
@@ -69,11 +69,12 @@ from chandlery.pipeline.events import (
     WalkStarted,
 )
 from chandlery.reporting.progress import size_text
-from chandlery.reporting.wording import box, listed, plain, plural, width_of, widths, wrapped
+from chandlery.reporting.wording import box, listed, plain, plural, sentence, width_of, widths, wrapped
 
 MOST_SOURCES = 10
 MOST_PROBLEMS = 20
 MOST_NAMES = 6
+Bar = TypeVar("Bar", FileBar, AskBar, SeriesBar, WalkBar)
 GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
 
 
@@ -144,7 +145,7 @@ class TerminalListener:
     def _fill(self, event: FillEvent) -> None:
         match event:
             case PagesKept():
-                self._say(f"  ✓ {_sentence(kept_text(event))}", style=GOOD)
+                self._say(f"  ✓ {sentence(kept_text(event))}", style=GOOD)
             case LedgerAsked():
                 self._ledger_asked(event)
             case Audited():
@@ -213,10 +214,8 @@ class TerminalListener:
         self._files += event.files
         self._step(3, "CSV")
         self._say(f"  {plural(event.files, 'file')}, {size_text(event.size)}")
-        if not isinstance(self._bar, FileBar):
-            self._start_bar(FileBar(self._console, self._clock))
-        if isinstance(self._bar, FileBar):
-            self._bar.expect(event.files, event.size, event.current)
+        if bar := self._bar_of(FileBar):
+            bar.expect(event.files, event.size, event.current)
 
     def _file_done(self, event: FileDone) -> None:
         self._conflicting += event.conflicting
@@ -247,7 +246,7 @@ class TerminalListener:
         self._step(4, "Gaps")
         text = gaps_text(event)
         nothing_stored = event.unknown and not event.gaps
-        said = text[:1].upper() + text[1:] if nothing_stored else f"Found {text}"
+        said = sentence(text) if nothing_stored else f"Found {text}"
         self._say(f"  {said}", style=WARN if event.gaps else GOOD)
 
     def _ask_started(self, event: AskStarted) -> None:
@@ -257,12 +256,9 @@ class TerminalListener:
             return
         if not event.series:
             return
-        text = asking_text(event)
-        self._say(f"  {text[:1].upper()}{text[1:]}")
-        if not isinstance(self._bar, AskBar):
-            self._start_bar(AskBar(self._console, self._clock))
-        if isinstance(self._bar, AskBar):
-            self._bar.expect(event.series, event.seconds)
+        self._say(f"  {sentence(asking_text(event))}")
+        if bar := self._bar_of(AskBar):
+            bar.expect(event.series, event.seconds)
 
     def _waiting(self, event: AskWaiting) -> None:
         """One line for as long as nothing goes on for the same reason."""
@@ -306,24 +302,22 @@ class TerminalListener:
         self._stop_bar()
         self._look()
         mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
-        self._say(f"  {mark} {_sentence(ledger_text(event))}", style=style)
+        self._say(f"  {mark} {sentence(ledger_text(event))}", style=style)
 
     def _audited(self, event: Audited) -> None:
         self._stop_bar()
         self._look()
-        self._say(f"  {_sentence(audit_text(event))}", style=WARN if event.short else GOOD)
+        self._say(f"  {sentence(audit_text(event))}", style=WARN if event.short else GOOD)
         for example in event.examples:
             self._say(f"  ! {plain(example)}", style=WARN)
 
     def _walk_started(self, event: WalkStarted) -> None:
         self._step(5, "Fill")
-        self._say(f"  {_sentence(walking_text(event))}")
+        self._say(f"  {sentence(walking_text(event))}")
         for walk in event.walks:
             self._say(f"  → {walk_text(walk)}", at=2)
-        if not isinstance(self._bar, WalkBar):
-            self._start_bar(WalkBar(self._console, self._clock))
-        if isinstance(self._bar, WalkBar):
-            self._bar.expect(event)
+        if bar := self._bar_of(WalkBar):
+            bar.expect(event)
 
     def _walk_failed(self, event: WalkFailed) -> None:
         self._told.add(event.error)
@@ -336,7 +330,7 @@ class TerminalListener:
         mark, style = ("✗", BAD) if event.failed else ("!", WARN) if short else ("✓", GOOD)
         self._say(f"  {mark} {walked_text(event)}", style=style)
         if event.unpaid:
-            self._say(f"  ! {_sentence(unpaid_text(event))}", style=WARN)
+            self._say(f"  ! {sentence(unpaid_text(event))}", style=WARN)
         if event.conflicting:
             self._say(f"  ! {differing_text(event.conflicting, 'the trades')}", style=WARN)
         self._cut_short = self._cut_short or short
@@ -352,10 +346,8 @@ class TerminalListener:
         if event.skipped:
             self._say(f"  Derivation skipped: {plain(event.skipped)}")
             return
-        if not isinstance(self._bar, SeriesBar):
-            self._start_bar(SeriesBar(self._console, self._clock))
-        if isinstance(self._bar, SeriesBar):
-            self._bar.expect(event.series)
+        if bar := self._bar_of(SeriesBar):
+            bar.expect(event.series)
 
     def _series_filled(self, event: SeriesFilled) -> None:
         name = f"{plain(event.market)} {width_of(event.interval)}"
@@ -384,11 +376,13 @@ class TerminalListener:
             self._say("")
             self._say(step_title(number, name), style=HEAD)
 
-    def _start_bar(self, bar: FileBar | AskBar | SeriesBar | WalkBar) -> None:
-        self._stop_bar()
-        if self._verbosity:
-            self._bar = bar
-            bar.start()
+    def _bar_of(self, kind: type[Bar]) -> Bar | None:
+        """The live bar of this kind, begun where it is not there yet; None where nothing shall be shown."""
+        if self._verbosity and not isinstance(self._bar, kind):
+            self._stop_bar()
+            self._bar = kind(self._console, self._clock)
+            self._bar.start()
+        return self._bar if isinstance(self._bar, kind) else None
 
     def _stop_bar(self) -> None:
         if self._bar is not None:
@@ -403,7 +397,3 @@ class TerminalListener:
     def _print(self, lines: Sequence[str], style: str) -> None:
         # As Text, never as markup: [names] of files are not ours to obey.
         self._console.print(Text("\n".join(lines), style), soft_wrap=True)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -73,8 +74,9 @@ class Ledger(models.Model):
     def weeks(self) -> int:
         return self.end_week - self.first_week
 
-    @property
+    @cached_property
     def figures(self) -> Figures:
+        """As they were when the row was read."""
         return _unpacked(self.first_week, self.packed)
 
     @property

@@ -1,13 +1,12 @@
 """Answers of the API into the store: only what differs is written. A plain function of values, for any executor."""
 
 from dataclasses import dataclass, field
-from datetime import UTC
 from pathlib import Path
 
 import polars as pl
 
 from chandlery.candles.evidence import Origin, Source
-from chandlery.candles.frame import PRICES
+from chandlery.candles.frame import PRICES, span_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
@@ -48,7 +47,8 @@ def store_answer(task: StoreTask) -> Stored:
     if not parts:
         return Stored()
     incoming = pl.concat([with_origin(frame, origin) for frame, origin in parts])
-    span = _span(incoming, task.series.interval)
+    span = span_of(incoming, task.series.interval)
+    assert span is not None, "what is to be written holds a candle"
     # Whole days, so that their traded slots can be told even where nothing is written.
     days = span.aligned_outwards(Interval.M1440)
     stored = store.read(task.series, days, origin=True)
@@ -67,12 +67,7 @@ def _changed(before: pl.DataFrame, after: pl.DataFrame, interval: Interval) -> T
     """The span of the candles that are new or have other values."""
     values = ["timestamp", *PRICES, "volume", "trades"]
     differing = after.join(before, on=values, how="anti")
-    return _span(differing, interval) if differing.height else None
-
-
-def _span(frame: pl.DataFrame, interval: Interval) -> TimeRange:
-    first, last = frame["timestamp"][0], frame["timestamp"][-1]
-    return TimeRange(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + interval.delta)
+    return span_of(differing, interval)
 
 
 def _days(stored: pl.DataFrame) -> tuple[DayCounts, ...]:

@@ -9,9 +9,9 @@ from chandlery.candles.series import Series
 from chandlery.models import GapRecord
 from chandlery.pipeline import events
 from chandlery.pipeline.ask import Asked, questions
-from chandlery.pipeline.conversation import ClocksApart, Conversation, Remark, Still, Waiting
+from chandlery.pipeline.conversation import Conversation
 from chandlery.pipeline.detect import mark_attempted
-from chandlery.pipeline.explain import ask_seconds, clocks_apart
+from chandlery.pipeline.explain import aside, ask_seconds
 from chandlery.pipeline.plan import Plan
 from chandlery.pipeline.record import record_asked
 from chandlery.pipeline.run import Run
@@ -36,14 +36,6 @@ def ask_api(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.E
     for told in conversation.about(questions(due.asks)):
         run.beat()
         match told:
-            case Waiting():
-                yield events.AskWaiting(told.why, told.seconds)
-            case Still():
-                continue
-            case Remark():
-                yield events.Noticed(told.text)
-            case ClocksApart():
-                yield events.Noticed(clocks_apart(told.ahead))
             case Asked() if told.unlisted:
                 done += 1
                 run.asked.add(told.ask.series)
@@ -53,6 +45,8 @@ def ask_api(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[events.E
                 done, failed, candles = done + 1, failed + bool(told.error), candles + event.inserted
                 conflicting += event.conflicting
                 yield event
+            case _:
+                yield from aside(told)
     run.ahead = conversation.ahead
     if conversation.error is not None:
         run.give_up(conversation.error)

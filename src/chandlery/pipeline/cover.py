@@ -184,11 +184,11 @@ def _date_first_trades(markets: list[Market], ingested: Ingested, complete: set[
     for market in markets:
         first = earliest_slot(firsts[market.pk])
         known = market.first_trade
-        # A finer file that came later tells it more closely than the day or hour that was known.
-        # A coarse slot that holds what is known tells nothing new.
-        is_earlier = known is not None and first is not None and first < known
-        is_same = known is not None and any(i.floor(known) == slot for i, slot in firsts[market.pk].items())
-        is_better = known is None or known in firsts[market.pk].values() or (is_earlier and not is_same)
-        if first is not None and first != known and is_better:
+        if first is None or first == known:
+            continue
+        # A finer file that came later tells it more closely than the day or hour that was known; a coarse slot that
+        # holds what is known tells nothing new.
+        is_known = known is not None and any(i.floor(known) == slot for i, slot in firsts[market.pk].items())
+        if known is None or known in firsts[market.pk].values() or (first < known and not is_known):
             market.first_trade = first
             market.save(update_fields=["first_trade"])

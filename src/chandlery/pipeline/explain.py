@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from chandlery.exchanges.kraken.archive import ArchiveSource
 from chandlery.exchanges.kraken.window import asked_as
 from chandlery.models import GapRecord, GapStatus, Market
 from chandlery.pipeline import events
+from chandlery.pipeline.conversation import Aside, ClocksApart, Remark, Still, Waiting
 from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.knowledge import MarketFacts
@@ -126,6 +127,19 @@ def walk_seconds(walks: Sequence[TradeWalk], api: ApiSettings) -> float:
         return 0.0
     pace = max(1 / api.rate if api.rate else 0.0, ANSWER_SECONDS)
     return max(max(pages) * pace, sum(pages) * pace / api.connections)
+
+
+def aside(told: Aside) -> Iterator[events.Event]:
+    """What a conversation tells that is no answer."""
+    match told:
+        case Waiting():
+            yield events.AskWaiting(told.why, told.seconds)
+        case Remark():
+            yield events.Noticed(told.text)
+        case ClocksApart():
+            yield events.Noticed(clocks_apart(told.ahead))
+        case Still():
+            return
 
 
 def clocks_apart(ahead: timedelta) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import datetime
@@ -66,14 +66,7 @@ def run_job(
     _begin(run, resume)
     try:
         bind(store, surroundings.store_url, surroundings.clock())
-        yield events.JobStarted(
-            run.job.job_id, request.selection.title, request.selection.intervals, len(run.markets), run.job.created_at
-        )
-        if resumed is not None:
-            yield resumed
-        for job in killed:
-            if job.pk != run.job.pk:
-                yield events.Noticed(f"job {str(job.pk)[:8]}: {job.error_message}")
+        yield from _started(run, resumed, killed)
         with workers_watched():
             yield from take_steps(run)
         status = JobStatus.PAUSED if run.should_stop() else JobStatus.COMPLETED
@@ -96,6 +89,16 @@ def run_job(
         failures=tuple(run.failures),
         until=run.until,
     )
+
+
+def _started(run: Run, resumed: events.Resumed | None, killed: Iterable[IngestionJob]) -> Iterator[events.Event]:
+    selection = run.request.selection
+    yield events.JobStarted(run.job.job_id, selection.title, selection.intervals, len(run.markets), run.job.created_at)
+    if resumed is not None:
+        yield resumed
+    for job in killed:
+        if job.pk != run.job.pk:
+            yield events.Noticed(f"job {str(job.pk)[:8]}: {job.error_message}")
 
 
 def dry_run(

@@ -119,14 +119,20 @@ class Held:
         """Hold those of them that nobody else holds; whether there were any that were not held before."""
         fresh = _keys(series) - self.series
         while fresh:
-            taken = set(LeasedSeries.objects.exclude(lease=self.token).values_list("market", "interval_minutes"))
-            free = fresh - taken
+            free = fresh - self._of_others()
+            if free != fresh:
+                # Some may be held by the dead.
+                self._settle()
+                free = fresh - self._of_others()
             try:
                 self.extend(free)
             except SeriesHeld:
                 continue  # somebody was quicker
             return bool(free)
         return False
+
+    def _of_others(self) -> set[SeriesKey]:
+        return set(LeasedSeries.objects.exclude(lease=self.token).values_list("market", "interval_minutes"))
 
     def covers(self, series: Collection[LeasableSeries]) -> bool:
         return _keys(series) <= self.series

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chandlery.candles.interval import Interval
-from chandlery.candles.ledger import WEEK, Figures
+from chandlery.candles.ledger import WEEK
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.api.errors import NoAnswer
 from chandlery.exchanges.kraken.api.weekly import CountedWindow
+from chandlery.exchanges.kraken.trades import FROM_FIRST
 from chandlery.models import Ledger
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import unlisted
 from chandlery.pipeline.audit import LedgerAudit, first_week, ledger_due
-from chandlery.pipeline.conversation import ClocksApart, Conversation, Desk, Remark, Still, Waiting
-from chandlery.pipeline.explain import clocks_apart
+from chandlery.pipeline.conversation import Conversation, Desk
+from chandlery.pipeline.explain import aside
 from chandlery.pipeline.ledger_findings import ShortWeek
 from chandlery.pipeline.run import Run
 from chandlery.pipeline.schedule import Schedule
 from chandlery.pipeline.walking import first_trade_of
 from chandlery.pipeline.weekly_sums import SumResult, SumTask, sum_candles
 from chandlery.reporting.wording import plural, span, width_of
+
+if TYPE_CHECKING:
+    from chandlery.exchanges.kraken.api.client import KrakenApi
 
 MOST_EXAMPLES = 5
 FEW_TASKS = 16
@@ -45,61 +50,36 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class WeeksOf:
-    """The question for every week that a market ever had."""
+class FiguresOf:
+    """The question for what `find_out` asks of a market: one request."""
 
     market: str
+    find_out: Callable[[KrakenApi, str], Awaitable[Told]]
 
     @property
     def name(self) -> str:
-        return f"{self.market} weekly"
+        return f"{self.market} figures"
 
     async def put(self, desk: Desk[Told]) -> None:
         asked_at = desk.around.clock()
-        weekly = await desk.api.weekly(self.market)
+        told = await self.find_out(desk.api, self.market)
         desk.answered()
-        desk.tell(Told(self.market, weekly=weekly, asked_at=asked_at))
+        desk.tell(replace(told, asked_at=asked_at))
 
     def failed(self, error: str, *, unlisted: bool = False) -> Told:
         return Told(self.market, error=error, unlisted=unlisted)
 
 
-@dataclass(frozen=True, slots=True)
-class DaysOf:
-    """The question for the newest days of a market."""
-
-    market: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.market} daily"
-
-    async def put(self, desk: Desk[Told]) -> None:
-        daily = await desk.api.daily(self.market)
-        desk.answered()
-        desk.tell(Told(self.market, daily=daily))
-
-    def failed(self, error: str, *, unlisted: bool = False) -> Told:
-        return Told(self.market, error=error, unlisted=unlisted)
+async def _weeks(api: KrakenApi, market: str) -> Told:
+    return Told(market, weekly=await api.weekly(market))
 
 
-@dataclass(frozen=True, slots=True)
-class FirstTradeOf:
-    """The question for the first trade of a market."""
+async def _days(api: KrakenApi, market: str) -> Told:
+    return Told(market, daily=await api.daily(market))
 
-    market: str
 
-    @property
-    def name(self) -> str:
-        return f"{self.market} first trade"
-
-    async def put(self, desk: Desk[Told]) -> None:
-        page = await desk.api.trades(self.market, "0", count=1)
-        desk.answered()
-        desk.tell(Told(self.market, first_trade=first_trade_of(page)))
-
-    def failed(self, error: str, *, unlisted: bool = False) -> Told:
-        return Told(self.market, error=error, unlisted=unlisted)
+async def _first_trade(api: KrakenApi, market: str) -> Told:
+    return Told(market, first_trade=first_trade_of(await api.trades(market, FROM_FIRST, count=1)))
 
 
 def consult_ledger(run: Run) -> Iterator[events.Event]:
@@ -109,11 +89,10 @@ def consult_ledger(run: Run) -> Iterator[events.Event]:
     """
     if run.trail is None:
         return
-    weekly = [WeeksOf(name) for name in _due(run)]
     asking = _Asking(run)
-    yield from asking.about(weekly)
+    yield from asking.about(_due(run), _weeks)
     run.remember_ledgers()
-    yield from asking.about([FirstTradeOf(name) for name in _undated(run)] if not run.gave_up else [])
+    yield from asking.about(_undated(run) if not run.gave_up else [], _first_trade)
     if asking.requests:
         run.look()
         yield asking.event()
@@ -123,10 +102,14 @@ def audit(run: Run) -> Iterator[events.Event]:
     """Hold what is stored against the ledger, unless nothing has changed since. Silent where nothing is new."""
     if run.audited == run.changes:
         return
-    more = {series for series in _stored_of_due(run) if not run.holds([series])}
-    run.hold(more, leave_held=True)
-    checked = _audit_of(run, lambda series: run.holds([series]))
+    checked = _audit_of(run)
     counts = checked.counts_due()
+    more = _unheld(run, {task.series.market for task in counts})
+    if run.hold(more, leave_held=True):
+        # Until now, someone may have written one of them.
+        checked = _audit_of(run)
+        counts = checked.counts_due()
+    counts = [task for task in counts if checked.may_write(task.series)]
     checked.take_counts(_summed(run, counts))
     if run.should_stop():
         return
@@ -134,7 +117,7 @@ def audit(run: Run) -> Iterator[events.Event]:
     wanted = [name for name in checked.days_wanted() if name in run.listed and name not in run.days_asked]
     asking = _Asking(run)
     if wanted and run.trail is not None and not run.gave_up:
-        yield from asking.about([DaysOf(name) for name in wanted])
+        yield from asking.about(wanted, _days)
         run.days_asked |= set(wanted)
         yield asking.event()
     pieces = checked.pieces_due(run.daily)
@@ -154,22 +137,23 @@ def audit(run: Run) -> Iterator[events.Event]:
         )
 
 
-def _stored_of_due(run: Run) -> set[Series]:
-    """All stored series of markets of which something is to be counted: they are to be ours alone meanwhile. What
-    others hold is left: theirs is the next word.
+def _unheld(run: Run, markets: Iterable[str]) -> set[Series]:
+    """Stored series of markets of which something is to be counted: they are to be ours alone meanwhile. What others
+    hold is left: theirs is the next word.
     """
-    due = {task.series.market for task in _audit_of(run).counts_due()}
     return {
-        run.series_of(name, interval)
-        for name in due
+        series
+        for name in markets
         for interval, known in run.facts[name].series.items()
-        if known.coverage
+        if known.coverage and not run.holds([series := run.series_of(name, interval)])
     }
 
 
-def _audit_of(run: Run, may_write: Callable[[Series], bool] = lambda series: True) -> LedgerAudit:
+def _audit_of(run: Run) -> LedgerAudit:
     around = run.surroundings
-    return LedgerAudit.of(run.facts, around.store_url, around.home, around.clock(), run.recording, may_write)
+    return LedgerAudit.of(
+        run.facts, around.store_url, around.home, around.clock(), run.recording, lambda series: run.holds([series])
+    )
 
 
 class _Asking:
@@ -180,24 +164,16 @@ class _Asking:
         self._started = time.monotonic()
         self.markets = self.failed = self.daily = self.dated = self.requests = 0
 
-    def about(self, questions: Iterable[WeeksOf | DaysOf | FirstTradeOf]) -> Iterator[events.Event]:
-        run, listed = self._run, list(questions)
-        if not listed:
+    def about(
+        self, markets: Sequence[str], find_out: Callable[[KrakenApi, str], Awaitable[Told]]
+    ) -> Iterator[events.Event]:
+        run = self._run
+        if not markets:
             return
         conversation: Conversation[Told] = Conversation(run.surroundings, run.executor, run.should_stop, run.ahead)
-        for told in conversation.about(listed):
+        for told in conversation.about([FiguresOf(market, find_out) for market in markets]):
             run.beat()
-            match told:
-                case Waiting():
-                    yield events.AskWaiting(told.why, told.seconds)
-                case Still():
-                    continue
-                case Remark():
-                    yield events.Noticed(told.text)
-                case ClocksApart():
-                    yield events.Noticed(clocks_apart(told.ahead))
-                case Told():
-                    yield from self._take(told)
+            yield from self._take(told) if isinstance(told, Told) else aside(told)
         run.ahead = conversation.ahead
         if conversation.error is not None:
             self._give_up(conversation.error)
@@ -229,11 +205,11 @@ class _Asking:
             self.markets += 1
             with run.recording():
                 Ledger.objects.put(
-                    market, _as_figures(told.weekly), reaches_first=told.weekly.reaches_first, asked_at=told.asked_at
+                    market, told.weekly.figures, reaches_first=told.weekly.reaches_first, asked_at=told.asked_at
                 )
         elif told.daily is not None:
             self.daily += 1
-            run.daily[told.market] = _as_figures(told.daily)
+            run.daily[told.market] = told.daily.figures
         elif told.first_trade is not None:
             self.dated += 1
             run.date(market, told.first_trade)
@@ -241,8 +217,7 @@ class _Asking:
 
 def _due(run: Run) -> list[str]:
     """An incremental run asks only what it needs for the price of a walk."""
-    rows = Ledger.objects.of_markets([market.pk for market in run.markets])
-    due = [m.altname for m in run.markets if m.is_listed and ledger_due(rows.get(m.pk), run.until)]
+    due = [m.altname for m in run.markets if m.is_listed and ledger_due(run.ledgers.get(m.altname), run.until)]
     if run.request.incremental:
         walked = {walk.market for walk in run.plan().walks}
         due = [name for name in due if name in walked]
@@ -254,21 +229,16 @@ def _undated(run: Run) -> list[str]:
     if run.request.incremental:
         return []
     start = run.request.selection.start
-    rows = Ledger.objects.of_markets([market.pk for market in run.markets])
     found = []
     for market in run.markets:
         if not market.is_listed:
             continue
-        known, week = market.first_trade, first_week(rows.get(market.pk))
+        known, week = market.first_trade, first_week(run.ledgers.get(market.altname))
         is_early = week is not None and known is not None and week + WEEK <= known
         is_wanted = start is None or week is None or start < week + WEEK
         if is_wanted and (known is None or is_early):
             found.append(market.altname)
     return found
-
-
-def _as_figures(window: CountedWindow) -> Figures:
-    return Figures(window.first, window.trades, window.volume, window.width)
 
 
 def _summed(run: Run, tasks: Sequence[SumTask]) -> Iterator[SumResult]:

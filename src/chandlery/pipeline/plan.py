@@ -26,10 +26,11 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
+from chandlery.exchanges.kraken.trades import PROVEN
 from chandlery.exchanges.kraken.window import asked_as
 from chandlery.pipeline.edge import Ask, Edge
 from chandlery.pipeline.on_hand import FileOnHand, OnHand, claims_of, relevant
-from chandlery.pipeline.walks import WALKED, TradeWalk, Trail
+from chandlery.pipeline.walks import TradeWalk, Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class _Planning:
             self.underived = {series: direct(known) for series, known in coverage.items()}
         self.expected = dict(coverage)
         for series, ranges in walked.items():
-            self.expected[series] = extended(self.expected.get(series, {}), WALKED, ranges)
+            self.expected[series] = extended(self.expected.get(series, {}), PROVEN, ranges)
         for target in _targets(self.wanted, on_hand):
             self._serve(target, walked.get(target.series, RangeSet()))
         unread = [file for file in self.chosen.values() if not file.unchanged]

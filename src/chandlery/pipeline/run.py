@@ -87,7 +87,7 @@ class Run:
     #: Where walks stand that were interrupted, by market.
     journals: dict[str, Walk] = field(default_factory=dict)
     #: The exchange's own weekly figures, by market.
-    ledgers: dict[str, Figures] = field(default_factory=dict)
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
     #: What walks cost by candles stored nearby: they are read once.
     prices: dict[tuple[str, TimeRange], float | None] = field(default_factory=dict)
     #: Daily ones of some, and whose were asked for.
@@ -217,8 +217,8 @@ class Run:
 
     def price(self, market: str, within: TimeRange) -> float | None:
         """How many trades are to be expected: by the ledger, or by the candles stored nearby."""
-        figures = self.ledgers.get(market)
-        expected = by_ledger(figures, within) if figures is not None else None
+        ledger = self.ledgers.get(market)
+        expected = by_ledger(ledger.figures, within) if ledger is not None else None
         if expected is not None:
             return expected
         if (market, within) not in self.prices:
@@ -337,7 +337,7 @@ class Run:
     def remember_ledgers(self) -> None:
         """Read anew what state holds of the exchange's weekly figures."""
         names = {market.pk: market.altname for market in self.markets}
-        self.ledgers = {names[pk]: row.figures for pk, row in Ledger.objects.of_markets(names).items()}
+        self.ledgers = {names[pk]: row for pk, row in Ledger.objects.of_markets(names).items()}
 
     def give_up(self, error: ChandleryError) -> None:
         """The API as a whole does not answer: nothing more is asked of it in this run."""

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from chandlery.candles.evidence import Coverage, settled
+from chandlery.candles.frame import span_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -16,25 +16,16 @@ from chandlery.exchanges.kraken.trades import FROM_FIRST, Break, Walk, cursor_at
 from chandlery.models import Finding, FindingKind, GapRecord, Market, QualityFinding
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import unlisted
-from chandlery.pipeline.conversation import Aside, ClocksApart, Conversation, Remark, Still, Waiting, spread
+from chandlery.pipeline.conversation import Aside, Conversation
 from chandlery.pipeline.detect import mark_attempted
-from chandlery.pipeline.explain import clocks_apart, walk_planned, walk_seconds
+from chandlery.pipeline.explain import aside, walk_planned, walk_seconds
 from chandlery.pipeline.journal import Journal
 from chandlery.pipeline.knowledge import series_of
 from chandlery.pipeline.plan import Plan
 from chandlery.pipeline.record_walk import record_walked
 from chandlery.pipeline.run import Run
 from chandlery.pipeline.walked_minutes import store_walked
-from chandlery.pipeline.walking import (
-    Batch,
-    BatchStored,
-    PageTaken,
-    Purse,
-    TradesOf,
-    Walked,
-    WalkEnded,
-    span_of,
-)
+from chandlery.pipeline.walking import Batch, BatchStored, PageTaken, Purse, TradesOf, Walked, WalkEnded
 from chandlery.pipeline.walks import TradeWalk, requests_of
 from chandlery.reporting.wording import plural, span
 from chandlery.stores.base import Written
@@ -68,7 +59,7 @@ def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[even
     done = _Done(started=time.monotonic())
     yield started
     conversation: Conversation[Walked] = Conversation(run.surroundings, run.executor, run.should_stop, run.ahead)
-    for told in conversation.about(spread(questions)):
+    for told in conversation.about(questions):
         run.beat()
         yield from _heard(run, told, done, conversation.current)
     run.ahead = conversation.ahead
@@ -87,20 +78,14 @@ def walk_trades(run: Run, due: Plan, rows: Sequence[GapRecord]) -> Iterator[even
 
 def _heard(run: Run, told: Walked | Aside, done: _Done, current: tuple[str, ...]) -> Iterator[events.Event]:
     match told:
-        case Waiting():
-            yield events.AskWaiting(told.why, told.seconds)
-        case Remark():
-            yield events.Noticed(told.text)
-        case ClocksApart():
-            yield events.Noticed(clocks_apart(told.ahead))
         case PageTaken():
             yield from _page(run, told, done, current)
         case BatchStored():
             _stored(run, told, done)
         case WalkEnded():
             yield from _ended(run, told, done)
-        case Still():
-            return
+        case _:
+            yield from aside(told)
 
 
 def _leave(run: Run, walks: Iterable[TradeWalk]) -> None:
@@ -267,11 +252,7 @@ def _look_back(run: Run, series: Series, part: TimeRange) -> timedelta:
 
 
 def journal_of(run: Run, market: str) -> Journal:
-    return Journal(journals_folder(run) / f"{market}.journal")
-
-
-def journals_folder(run: Run) -> Path:
-    return run.surroundings.home / "data" / "walks"
+    return Journal(run.surroundings.home / "data" / "walks" / f"{market}.journal")
 
 
 def fold_journals(run: Run, markets: Iterable[Market]) -> Iterator[events.Event]:
@@ -309,7 +290,7 @@ def _fold(run: Run, market: Market) -> int:
     task = batch.task(series_of(market, Interval.M1), run.surroundings.store_url, run.surroundings.home)
     written = store_walked(task)
     with run.recording():
-        _record(run, market, batch.answers, written, span_of(task.candles))
+        _record(run, market, batch.answers, written, span_of(task.candles, Interval.M1))
         run.job.count(
             requests_made=replayed.pages, trades_walked=replayed.trades, candles_conflicting=written.conflicting
         )

@@ -1,15 +1,15 @@
 """Minutes rebuilt from trades into the store. A plain function of values, for any executor."""
 
 from dataclasses import dataclass
-from datetime import UTC
 from pathlib import Path
 
 import polars as pl
 
 from chandlery.candles.evidence import Origin, Source
+from chandlery.candles.frame import span_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
-from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.candles.timerange import RangeSet
 from chandlery.stores import open_store
 from chandlery.stores.base import CandleStore, Written
 
@@ -44,10 +44,9 @@ def _no_poorer(store: CandleStore, task: WalkedTask) -> pl.DataFrame:
     opens = pl.col("timestamp")
     is_proven = [opens.is_between(r.start, r.end, closed="left") for r in task.proven]
     doubtful = task.candles.filter(~pl.any_horizontal(is_proven)) if is_proven else task.candles
-    if doubtful.is_empty():
+    span = span_of(doubtful, Interval.M1)
+    if span is None:
         return task.candles
-    first, last = doubtful["timestamp"][0], doubtful["timestamp"][-1]
-    span = TimeRange(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + Interval.M1.delta)
     stored = store.read(task.series, span, origin=True).filter(~pl.col("provisional"))
     richer = stored.join(doubtful, on="timestamp", suffix="_new").filter(pl.col("trades") > pl.col("trades_new"))
     return task.candles.join(richer, on="timestamp", how="anti") if richer.height else task.candles

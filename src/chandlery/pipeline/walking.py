@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from chandlery.candles.evidence import Coverage, Evidence, extended
-from chandlery.candles.frame import empty_candles
+from chandlery.candles.frame import empty_candles, span_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -181,7 +181,7 @@ class TradesOf:
         # In a thread: a worker process for so little work takes a hundred megabytes.
         written = await asyncio.to_thread(store_walked, task)
         recorded = asyncio.Event()
-        desk.tell(BatchStored(series, batch.answers, written, span_of(task.candles), recorded.set))
+        desk.tell(BatchStored(series, batch.answers, written, span_of(task.candles, Interval.M1), recorded.set))
         await recorded.wait()
         self.journal.settle(walk)
 
@@ -202,14 +202,6 @@ class TradesOf:
 def first_trade_of(page: TradesPage) -> datetime | None:
     """When the first trade of a page was, UTC, to the second; None where there is none."""
     return datetime.fromtimestamp(int(page.trades["time"][0]) // 10**9, UTC) if page.trades.height else None
-
-
-def span_of(candles: pl.DataFrame) -> TimeRange | None:
-    """From the open of the first minute to the end of the last."""
-    if candles.is_empty():
-        return None
-    first, last = candles["timestamp"][0], candles["timestamp"][-1]
-    return TimeRange(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + Interval.M1.delta)
 
 
 def _in_order(frames: list[pl.DataFrame]) -> pl.DataFrame:

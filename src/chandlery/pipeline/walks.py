@@ -8,15 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chandlery.candles.evidence import Evidence, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
-
-#: Trades on one page, at most (Kraken REST reference, Trades).
-PAGE = 1000
-#: What a walk over trades with consecutive ids answers with.
-WALKED = Evidence(Source.TRADES, proven=True)
+from chandlery.exchanges.kraken.api.trades import PAGE_ROWS
 
 Price = Callable[[str, TimeRange], float | None]
 """How many trades of a market are to be expected in a range; None where nothing tells."""
@@ -88,7 +83,7 @@ class Trail:
                 return TradeWalk(series, ranges)
             trades += expected
             # At the newest minute two more pages say that there is nothing more, unless something is traded meanwhile.
-            requests += 1 + int(expected // PAGE) + (part.end >= self.until)
+            requests += 1 + int(expected // PAGE_ROWS) + (part.end >= self.until)
         return TradeWalk(series, ranges, trades, requests)
 
     def _affordable(self, walks: Iterable[TradeWalk]) -> list[TradeWalk]:

@@ -5,7 +5,7 @@ from heapq import nlargest
 
 from chandlery.candles.gap import Reason
 from chandlery.reporting.completeness import CompletenessReport, GapEntry, SeriesEntry
-from chandlery.reporting.wording import floored, plain, plural, span, width_of, wrapped
+from chandlery.reporting.wording import floored, plain, plural, sentence, span, width_of, wrapped
 
 MOST_MARKETS = 25
 MOST_GAPS = 5
@@ -81,4 +81,4 @@ def _fillable(entry: GapEntry) -> str:
 
 
 def _sentence(text: str) -> str:
-    return plain(text[:1].upper() + text[1:])
+    return plain(sentence(text))

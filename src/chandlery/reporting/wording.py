@@ -26,6 +26,11 @@ def _visible(character: str) -> bool:
     return unicodedata.category(character)[0] != "C" and unicodedata.category(character) not in ("Zl", "Zp")
 
 
+def sentence(text: str) -> str:
+    """With a capital letter, whatever the rest is."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(number: int, noun: str, nouns: str = "") -> str:
     """1 gap, 1,200 gaps."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"

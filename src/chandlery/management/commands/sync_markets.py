@@ -15,7 +15,7 @@ from chandlery.management.step_text import waiting_text
 from chandlery.pipeline.events import AskWaiting
 from chandlery.pipeline.sync import Change, MarketDiff, sync_markets
 from chandlery.reporting.as_json import as_plain
-from chandlery.reporting.wording import PLAIN_WIDTH, listed, plain, plural, wrapped
+from chandlery.reporting.wording import PLAIN_WIDTH, listed, plain, plural, sentence, wrapped
 
 MOST_NAMES = 20
 STOPPED = 130
@@ -57,7 +57,7 @@ class Command(ChandleryCommand):
 
     def _waiting(self, why: str, seconds: float) -> None:
         text = waiting_text(AskWaiting(why, seconds))
-        self.stderr.write(text[:1].upper() + text[1:])
+        self.stderr.write(sentence(text))
 
 
 def diff_lines(diff: MarketDiff, most: int | None) -> Iterator[str]:

@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
+from chandlery.candles.ledger import DAY, WEEK
 from chandlery.exchanges.kraken.api.errors import UnknownPair, UnsoundAnswer
-from chandlery.exchanges.kraken.api.weekly import DAY, WEEK, CountedWindow, parse_counted
+from chandlery.exchanges.kraken.api.weekly import CountedWindow, parse_counted
 from tests.exchanges.kraken.api.builders import Row, asking, error, ohlc_result, result, row
 
 #: 2024-03-28, a Thursday, in weeks since the epoch.
@@ -22,14 +23,14 @@ def counted(rows: list[Row], last: int | None = None) -> CountedWindow:
 
 
 def figures(window: CountedWindow) -> tuple[int, list[int], list[float]]:
-    return window.first - THURSDAY, window.trades.tolist(), window.volume.tolist()
+    return window.figures.first - THURSDAY, window.figures.trades.tolist(), window.figures.volume.tolist()
 
 
 def test_weeks_are_counted_from_thursday_and_the_forming_one_is_left_out() -> None:
     window = counted([week(0, 7, "1.5"), week(1, 8, "2.5"), week(2, 1)])
     assert figures(window) == (0, [7, 8], [1.5, 2.5])
-    assert [str(column.dtype) for column in (window.trades, window.volume)] == ["int64", "float64"]
-    assert window.width == WEEK
+    assert [str(column.dtype) for column in (window.figures.trades, window.figures.volume)] == ["int64", "float64"]
+    assert window.figures.width == WEEK
 
 
 def test_a_week_that_is_left_out_traded_nothing() -> None:
@@ -59,18 +60,19 @@ def test_the_first_trade_is_reached_where_the_window_is_not_full() -> None:
 def test_the_first_trade_is_reached_where_the_window_begins_with_silence() -> None:
     window = counted([week(0, 0), week(1, 0), *(week(i) for i in range(2, 721))])
     assert window.reaches_first
-    assert (window.first - THURSDAY, len(window.trades)) == (2, 718)
+    assert (window.figures.first - THURSDAY, len(window.figures.trades)) == (2, 718)
 
 
 def test_a_market_without_a_committed_week_has_no_figures() -> None:
     for window in (parse_counted(ohlc_result([], 0), WEEK), counted([week(0)], last=-1), counted([week(0, 0)], last=0)):
-        assert (len(window.trades), len(window.volume), window.reaches_first) == (0, 0, True)
+        assert (len(window.figures.trades), len(window.figures.volume), window.reaches_first) == (0, 0, True)
 
 
 def test_days_are_counted_as_weeks_are() -> None:
     days = [row(19_810 * 86_400, count=5), row(19_811 * 86_400, count=6), row(19_812 * 86_400)]
     window = parse_counted(ohlc_result(days, 19_811 * 86_400), DAY)
-    assert (window.first, window.trades.tolist(), window.width) == (19_810, [5, 6], timedelta(days=1))
+    told = window.figures
+    assert (told.first, told.trades.tolist(), told.width) == (19_810, [5, 6], timedelta(days=1))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_weeks_and_days_are_asked_for_by_their_minutes() -> None:
     assert isinstance(weekly.value, CountedWindow)
     assert figures(weekly.value) == (0, [3], [1.5])
     assert isinstance(daily.value, CountedWindow)
-    assert daily.value.first == THURSDAY * 7
+    assert daily.value.figures.first == THURSDAY * 7
     asked = [*weekly.asked, *daily.asked]
     assert [one.target for one in asked] == [f"/0/public/OHLC?pair=XBTUSD&interval={width}" for width in (10080, 1440)]
 

@@ -19,6 +19,7 @@ import stamina
 
 from chandlery import __version__
 from chandlery.candles.interval import Interval
+from chandlery.candles.ledger import DAY, WEEK
 from chandlery.exchanges.base import Listing
 from chandlery.exchanges.kraken.api.answer import Reply, result_of
 from chandlery.exchanges.kraken.api.budget import Budget
@@ -28,7 +29,7 @@ from chandlery.exchanges.kraken.api.retrying import Attempts, Failure, OnWait
 from chandlery.exchanges.kraken.api.settings import ApiSettings
 from chandlery.exchanges.kraken.api.status import SystemStatus, parse_server_time, parse_status
 from chandlery.exchanges.kraken.api.trades import TradesPage, parse_trades
-from chandlery.exchanges.kraken.api.weekly import DAY, WEEK, CountedWindow, parse_counted
+from chandlery.exchanges.kraken.api.weekly import CountedWindow, parse_counted
 from chandlery.exchanges.kraken.names import MalformedAssetPairs, parse_asset_pairs
 from chandlery.exchanges.kraken.window import OHLC_INTERVALS
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chandlery.candles.interval import EPOCH
+from chandlery.candles.ledger import Figures
 from chandlery.exchanges.kraken.api.ohlc import (
     LATEST,
     columns_of,
@@ -18,25 +19,14 @@ from chandlery.exchanges.kraken.api.ohlc import (
 )
 from chandlery.exchanges.kraken.window import WINDOW_SLOTS
 
-#: Weeks open on Thursday 00:00 UTC, as the epoch did (design 2.5).
-WEEK = timedelta(weeks=1)
-DAY = timedelta(days=1)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountedWindow:
-    """Number of trades (int64) and volume in base currency (float64) of consecutive committed slots `width` wide.
-
-    `first` is the first of these slots that traded, as the number of slots since the epoch: it opens at
-    EPOCH + first × width, UTC. A slot that the answer leaves out traded nothing.
-
-    `reaches_first`: the window reaches before the first trade of the market, so nothing traded before `first`.
+    """`figures` of the consecutive committed slots from the first one that traded on. A slot that the answer leaves out
+    traded nothing. `reaches_first`: the window reaches before the first trade of the market, so nothing traded earlier.
     """
 
-    width: timedelta
-    first: int
-    trades: npt.NDArray[np.int64]
-    volume: npt.NDArray[np.float64]
+    figures: Figures
     reaches_first: bool
 
 
@@ -77,7 +67,7 @@ def _window(
 ) -> CountedWindow:
     traded = np.flatnonzero(trades)
     lead = int(traded[0]) if len(traded) else len(trades)
-    return CountedWindow(width, first + lead, trades[lead:], volume[lead:], reaches_first)
+    return CountedWindow(Figures(first + lead, trades[lead:], volume[lead:], width), reaches_first)
 
 
 def _checked(
