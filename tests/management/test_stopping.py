@@ -131,3 +131,31 @@ def test_pressed_again_while_trades_are_walked_it_stops_at_once(
 
         assert (IngestionJob.objects.get().status, Lease.objects.count()) == (JobStatus.PAUSED, 0)
         assert world.journals == ["XBTUSD.journal"]
+
+
+class AtTheTerminal(io.StringIO):
+    """Somebody is there, and presses Ctrl-C instead of answering."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return ""
+
+
+@pytest.fixture
+def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", AtTheTerminal())
+    monkeypatch.setattr("sys.stderr", AtTheTerminal())
+
+
+@pytest.mark.usefixtures("nobody_answers")
+def test_ctrl_c_at_a_question_before_anything_has_begun_means_no() -> None:
+    assert not ingestion.confirmed("Start?")
+
+
+@pytest.mark.usefixtures("nobody_answers")
+def test_ctrl_c_at_a_question_of_a_run_that_is_under_way_stops_it() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        ingestion.confirmed("Walk?", under_way=True)

@@ -91,7 +91,7 @@ def _run(
         is_dearer = planned is None or (started.requests or 0) > max(DEARER * planned, SMALL)
         if options["yes"] or not is_dearer:
             return True
-        return confirmed(f"{sentence(walking_text(started))}. Walk?")
+        return confirmed(f"{sentence(walking_text(started))}. Walk?", under_way=True)
 
     around = surroundings()
     # Whoever resumes a job wants to see how far it had come.
@@ -157,8 +157,10 @@ def follow(
     return ended
 
 
-def confirmed(question: str) -> bool:
-    """Ask, where somebody is there to answer. Ctrl-C and Ctrl-D mean no."""
+def confirmed(question: str, *, under_way: bool = False) -> bool:
+    """Ask, where somebody is there to answer. Ctrl-C and Ctrl-D mean no; but Ctrl-C in a run that is under way stops
+    it, by KeyboardInterrupt.
+    """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -168,6 +170,9 @@ def confirmed(question: str) -> bool:
         sys.stderr.flush()
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
+        if under_way:
+            sys.stderr.write("\n")
+            raise
         answer = ""
     finally:
         signal.signal(signal.SIGINT, before)

@@ -8,7 +8,7 @@ from chandlery.reporting.wording import moment, plain, plural, width_of, wrapped
 #: Markets named under one sentence.
 MOST_MARKETS = 12
 _HEADING = "Where each history begins:"
-_LOOSE = "neither a loose file nor the API tells what came before it"
+_LOOSE = "a loose file does not tell what came before it; the exchange does, once it is asked"
 _FIRST_STORED = f"At the first stored slot (first trade unknown: earlier dates are MISSING, not UNLISTED; {_LOOSE}):"
 _FIRST_TRADE = "At the first trade (told by a complete release or by the exchange: what came before is UNLISTED):"
 _MISSING_BEFORE = f"First trade unknown, so what lies before the first stored slot is MISSING, not UNLISTED ({_LOOSE}):"
