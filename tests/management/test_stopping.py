@@ -139,23 +139,18 @@ class AtTheTerminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def readline(self, size: int | None = -1, /) -> str:
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
         signal.raise_signal(signal.SIGINT)
         return ""
 
 
-@pytest.fixture
-def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", AtTheTerminal())
-    monkeypatch.setattr("sys.stderr", AtTheTerminal())
+def test_ctrl_c_at_a_question_means_no_before_anything_has_begun_and_stops_a_run_that_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as there:
+        there.setattr("sys.stdin", AtTheTerminal())
+        there.setattr("sys.stderr", AtTheTerminal())
 
-
-@pytest.mark.usefixtures("nobody_answers")
-def test_ctrl_c_at_a_question_before_anything_has_begun_means_no() -> None:
-    assert not ingestion.confirmed("Start?")
-
-
-@pytest.mark.usefixtures("nobody_answers")
-def test_ctrl_c_at_a_question_of_a_run_that_is_under_way_stops_it() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        ingestion.confirmed("Walk?", under_way=True)
+        assert not ingestion.confirmed("Start?")
+        with pytest.raises(KeyboardInterrupt):
+            ingestion.confirmed("Walk?", under_way=True)
