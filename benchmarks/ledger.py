@@ -18,7 +18,7 @@ from benchmarks.measure import measure
 
 if TYPE_CHECKING:
     from chandlery.models import Market
-    from chandlery.pipeline.audit import LedgerAudit
+    from chandlery.pipeline.ledger_audit import LedgerAudit
     from chandlery.pipeline.weekly_sums import SumResult, SumTask
 
 CHECKOUT = Path(__file__).parents[1]
@@ -129,8 +129,8 @@ def audited(markets: "list[Market]") -> tuple[float, int, float]:
     """(seconds of CPU for all of it, weeks compared, seconds of these for what state knows)."""
     from django.db import transaction
 
-    from chandlery.pipeline.audit import LedgerAudit
     from chandlery.pipeline.knowledge import know
+    from chandlery.pipeline.ledger_audit import LedgerAudit
     from chandlery.stores import open_store
 
     whole, state = Stopwatch(), Stopwatch()

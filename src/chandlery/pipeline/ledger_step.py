@@ -19,9 +19,9 @@ from chandlery.exchanges.kraken.trades import FROM_FIRST
 from chandlery.models import Ledger
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import unlisted
-from chandlery.pipeline.audit import LedgerAudit, first_week, ledger_due
 from chandlery.pipeline.conversation import Conversation, Desk
 from chandlery.pipeline.explain import aside
+from chandlery.pipeline.ledger_audit import LedgerAudit, first_week, ledger_due
 from chandlery.pipeline.ledger_findings import ShortWeek
 from chandlery.pipeline.run import Run
 from chandlery.pipeline.schedule import Schedule

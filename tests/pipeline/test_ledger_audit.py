@@ -30,9 +30,9 @@ from chandlery.models import (
 )
 from chandlery.pipeline.answers import Stored
 from chandlery.pipeline.ask import Asked
-from chandlery.pipeline.audit import Audited, LedgerAudit, first_week, ledger_due
 from chandlery.pipeline.edge import Ask
 from chandlery.pipeline.knowledge import MarketFacts, know
+from chandlery.pipeline.ledger_audit import Audited, LedgerAudit, first_week, ledger_due
 from chandlery.pipeline.ledger_findings import Part
 from chandlery.pipeline.record import record_answers, record_asked
 from chandlery.pipeline.weekly_sums import SumTask, sum_candles
