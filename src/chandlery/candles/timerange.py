@@ -175,6 +175,10 @@ class RangeSet:
     def aligned_outwards(self, interval: Interval) -> "RangeSet":
         return RangeSet(r.aligned_outwards(interval) for r in self._ranges)
 
+    def widened(self, margin: timedelta) -> "RangeSet":
+        """Each range with so much more on both sides."""
+        return RangeSet(TimeRange(r.start - margin, r.end + margin) for r in self._ranges)
+
 
 _START, _END = attrgetter("start"), attrgetter("end")
 _NOTHING = RangeSet._of_merged(())
