@@ -9,13 +9,17 @@ import polars as pl
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
-from chandlery.errors import UsageError
+from chandlery.errors import ChandleryError, UsageError
 from chandlery.sandbox import tape
 from chandlery.sandbox.cast import CAST, OUTAGE, SMALL_CAST
 from chandlery.sandbox.market import Book, SandboxMarket
 
 #: The sandbox plays Kraken.
 EXCHANGE = "kraken"
+
+
+class ImpossibleTrickle(ChandleryError):
+    """A trickle of {trickle} is no share of the trades that an outage stops: from 0 to less than 1."""
 
 
 class UnknownMarket(UsageError):
@@ -32,12 +36,20 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class SandboxExchange:
-    """A seed, markets, and what befell them all. Two equal values have the same history, to the last digit."""
+    """A seed, markets, and what befell them all. Two equal values have the same history, to the last digit.
+
+    In an outage nothing trades anywhere; with a `trickle`, that share of each market's trades happens all the same.
+    """
 
     seed: int = 1
     cast: tuple[SandboxMarket, ...] = CAST
     outages: tuple[TimeRange, ...] = (OUTAGE,)
     revisions: tuple[Revision, ...] = ()
+    trickle: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.trickle < 1:
+            raise ImpossibleTrickle(trickle=self.trickle)
 
     @classmethod
     def small(cls, seed: int = 1) -> Self:
@@ -68,8 +80,10 @@ class SandboxExchange:
     def book(self, altname: str) -> Book:
         """What every function of `tape` takes."""
         revisions = tuple(r.within for r in self.revisions if r.market in (None, altname))
-        # One trade more a minute, however often a minute is revised.
-        return Book(self.market(altname), self.seed, self.outages, tuple(RangeSet(revisions)))
+        # One trade more a minute, however often a minute is revised; and an outage twice is the same outage.
+        return Book(
+            self.market(altname), self.seed, tuple(RangeSet(self.outages)), tuple(RangeSet(revisions)), self.trickle
+        )
 
     def truth(self, series: Series, within: TimeRange) -> pl.DataFrame:
         """The candles (CANDLE_SCHEMA) of `series` whose slot opens in `within`."""

@@ -3,6 +3,7 @@
 Minutes are whole minutes since the Unix epoch throughout the sandbox. `tape` says what each trade was.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
@@ -27,10 +28,13 @@ _HOURS = np.array(
         *(1.1, 1.4, 1.65, 1.7, 1.6, 1.45, 1.2, 1.05, 0.95, 0.8, 0.7, 0.6),
     ]
 )
-#: Monday to Sunday.
+#: Monday to Sunday, 1.0 on average.
 _DAYS = np.array([1.05, 1.05, 1.05, 1.05, 1.05, 0.9, 0.85])
+_WEEKEND = (5, 6)
 #: How much livelier than usual a spell can be: quarter hours within stretches of eight and a half hours.
 _BURSTS = np.array([0.4, 0.7, 1.0, 1.9])
+#: No market is so many times as uneven as usual: at 8, its liveliest hour is 4,000 times as lively as its quietest.
+_MOST_UNEVEN = 8.0
 _SPELLS = (4, 9)  # as powers of two, in minutes
 #: The pace changes only every fourth minute, which divides hours and spells alike.
 _STEP = 4
@@ -58,6 +62,9 @@ class SandboxMarket:
     depth: float = 2.0  # about so many more trades in a minute that trades
     size: float = 1.0  # a usual trade, in base currency
     volatility: float = 0.0004  # of a minute's move, relative
+    nights: float = 1.0  # how uneven the hours of the day are: 0 all alike, 1 as usual, 2 the square of it
+    weekends: float = 1.0  # how quiet weekends are, in the same way
+    bursts: float = 1.0  # how far spells differ, in the same way
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -66,6 +73,9 @@ class SandboxMarket:
             raise ImpossibleMarket(market=self.altname, why=f"a volatility of {self.volatility} has no bounds")
         if self.size * LOTS < 1 or self.price <= 0 or self.depth < 0:
             raise ImpossibleMarket(market=self.altname, why="price and size must be above zero")
+        for what, power in (("nights", self.nights), ("weekends", self.weekends), ("bursts", self.bursts)):
+            if not 0 <= power <= _MOST_UNEVEN:
+                raise ImpossibleMarket(market=self.altname, why=f"{what} of {power} are not between 0 and 8")
         if self.delisted is not None and self.delisted <= self.listed:
             raise ImpossibleMarket(market=self.altname, why="it is delisted before it is listed")
 
@@ -89,13 +99,15 @@ class Book:
 
     market: SandboxMarket
     seed: int
-    outages: tuple[TimeRange, ...] = ()  # nothing trades
+    outages: tuple[TimeRange, ...] = ()  # nothing trades, or next to nothing
     revisions: tuple[TimeRange, ...] = ()  # each minute that traded had one more trade than first published
+    trickle: float = 0.0  # of the trades that an outage would have stopped, this share happens all the same
 
     @cached_property
     def keys(self) -> dict[str, int]:
         """A stream of random numbers for each purpose."""
-        return {use: key_of(self.seed, self.market.altname, use) for use in ("pace", "minute", "path", "trade", "size")}
+        uses = ("pace", "minute", "path", "trade", "size", "trickle")
+        return {use: key_of(self.seed, self.market.altname, use) for use in uses}
 
 
 def minute_of(moment: datetime) -> int:
@@ -118,7 +130,8 @@ def counts(book: Book, start: int, end: int) -> Integers:
         return found
     found[low - start : high - start] = _undisturbed_counts(book, low, high)
     for outage in book.outages:
-        found[_positions(outage, start, end)] = 0
+        stopped = _positions(outage, start, end)
+        found[stopped] = _trickled(book, start + stopped.start, found[stopped]) if book.trickle else 0
     for revision in book.revisions:
         part = found[_positions(revision, start, end)]
         part += part > 0
@@ -170,13 +183,53 @@ def _pace(book: Book, start: int, end: int) -> Floats:
     steps = np.arange(first, -(-end // _STEP), dtype=np.int64)
     opens = steps * _STEP
     # The epoch was a Thursday.
-    pace: Floats = _HOURS[opens // 60 % 24] * _DAYS[(opens // 1440 + 3) % 7]
+    hours, days, bursts = _rhythm(book.market.nights, book.market.weekends, book.market.bursts)
+    pace: Floats = hours[opens // 60 % 24] * days[(opens // 1440 + 3) % 7]
     for power in _SPELLS:
         spells = opens >> power
         own = np.arange(spells[0], spells[-1] + 1, dtype=np.int64)
         drawn = uniform(book.keys["pace"] + power, own)
-        pace = pace * _BURSTS[(drawn * len(_BURSTS)).astype(np.int64)][spells - spells[0]]
+        pace = pace * bursts[(drawn * len(bursts)).astype(np.int64)][spells - spells[0]]
     return np.repeat(pace, _STEP)[start - first * _STEP :][: end - start]
+
+
+def _trickled(book: Book, start: int, found: Integers) -> Integers:
+    """What is left of the trades of minutes from `start` on in an outage: each has the same small chance."""
+    minutes = np.repeat(np.arange(len(found)), found)
+    positions = np.arange(len(minutes), dtype=np.int64) - (np.cumsum(found) - found)[minutes]
+    drawn = uniform(book.keys["trickle"], (start + minutes) * MOST_TRADES + positions)
+    left: Integers = np.bincount(minutes[drawn < book.trickle], minlength=len(found)).astype(np.int64)
+    return left
+
+
+@lru_cache(maxsize=256)
+def _rhythm(nights: float, weekends: float, bursts: float) -> tuple[Floats, Floats, Floats]:
+    """The pace of each hour, of each day and of the kinds of spells, each 1.0 on average."""
+    days = _DAYS.copy()
+    for day in _WEEKEND:
+        days[day] = _power(float(_DAYS[day]), weekends)
+    return (
+        _HOURS if nights == 1 else _evened(np.array([_power(pace, nights) for pace in _HOURS.tolist()])),
+        _DAYS if weekends == 1 else _evened(days),
+        _BURSTS if bursts == 1 else _evened(np.array([_power(pace, bursts) for pace in _BURSTS.tolist()])),
+    )
+
+
+def _evened(paces: Floats) -> Floats:
+    return paces / (math.fsum(paces.tolist()) / len(paces))
+
+
+def _power(base: float, exponent: float) -> float:
+    """To 1/1024 of the exponent, by products and square roots alone: the same on every processor (see `noise`)."""
+    whole, rest = divmod(exponent, 1.0)
+    found, root = 1.0, base
+    for _ in range(int(whole)):
+        found *= base
+    for _ in range(10):
+        root, rest = math.sqrt(root), rest * 2
+        if rest >= 1:
+            found, rest = found * root, rest - 1
+    return found
 
 
 def _positions(within: TimeRange, start: int, end: int) -> slice:

@@ -3,6 +3,7 @@
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from chandlery.candles.interval import Interval
 from chandlery.sandbox.defects import (
     CutLastRow,
     Defect,
+    Distortion,
     NoSuchRow,
     befalling,
     first_row_beyond,
@@ -22,7 +24,7 @@ from chandlery.sandbox.defects import (
     without_missing,
 )
 from chandlery.sandbox.market import LOTS, Book, SandboxMarket
-from chandlery.sandbox.tape import TickCandles, blocks, in_coins, in_quote, minute_candles
+from chandlery.sandbox.tape import TickCandles, blocks, in_coins, in_quote, last_price, minute_candles
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +54,22 @@ class WrittenMember:
 
 
 def write_members(order: MembersOrder) -> tuple[WrittenMember, ...]:
-    """One file an interval that has rows, finest first. Raises NoSuchRow."""
+    """One file an interval that has rows, finest first. Raises NoSuchRow, DefectOfNothing."""
     altname = order.book.market.altname
+    everywhere = [d for d in order.defects if d.market in (None, altname) and d.interval is None]
+    minutes = Distortion(everywhere, partial(last_price, order.book))
     with ExitStack() as stack:
         files = {
             interval: stack.enter_context(MemberFile(order, interval, befalling(order.defects, altname, interval)))
             for interval in order.intervals
         }
         for low, high in blocks(order.book, order.start, order.end):
-            candles = minute_candles(order.book, low, high)
+            candles = minutes.of(minute_candles(order.book, low, high), 1)
             for interval in Interval:
                 candles = candles.coarser(interval)
                 if interval in files:
                     files[interval].append(candles)
+        minutes.require_effect(f"the minutes of {altname}")
         written = [file.finish() for file in files.values()]
     return tuple(member for member in written if member is not None)
 
@@ -74,6 +79,8 @@ class MemberFile:
 
     def __init__(self, order: MembersOrder, interval: Interval, defects: tuple[Defect, ...]) -> None:
         self._order, self._interval, self._defects = order, interval, defects
+        own = [defect for defect in defects if defect.interval is not None]
+        self._distortion = Distortion(own, partial(last_price, order.book))
         self.name = f"{order.book.market.altname}_{int(interval)}.csv"
         self._path = order.folder / self.name
         self._opened = ExitStack()
@@ -88,6 +95,7 @@ class MemberFile:
         candles = without_missing(candles, self._defects, self._interval, self._order.end)
         if not len(candles):
             return
+        candles = self._distortion.of(candles, int(self._interval))
         rows = csv_rows(candles, self._order.book.market, scientific=self._order.scientific)
         rows = with_corruption(rows, self._defects, self._rows)
         self._rows += len(candles)
@@ -100,6 +108,7 @@ class MemberFile:
         beyond = first_row_beyond(self._defects, self._rows)
         if beyond is not None:
             raise NoSuchRow(member=self.name, rows=self._rows, row=beyond)
+        self._distortion.require_effect(self.name)
         if not self._rows:
             return None
         is_cut = any(isinstance(defect, CutLastRow) for defect in self._defects)
