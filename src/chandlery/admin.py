@@ -22,10 +22,12 @@ from chandlery.models import (
     IngestionJob,
     Ledger,
     Market,
+    Outage,
     QualityFinding,
     StoreBinding,
     TradedDays,
 )
+from chandlery.reporting.wording import listed
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -190,6 +192,17 @@ class GapRecordAdmin(Evidence):
     def accept(self, request: HttpRequest, queryset: QuerySet[GapRecord]) -> None:
         accepted = queryset.exclude(status=GapStatus.FILLED).update(status=GapStatus.ACCEPTED)
         self.message_user(request, f"{accepted} gaps accepted.")
+
+
+@admin.register(Outage)
+class OutageAdmin(Evidence):
+    list_display = ("exchange", "start", "end", "weak", "quiet_markets", "found_at")
+    list_filter = ("weak",)
+    date_hierarchy = "start"
+
+    @admin.display(description="markets")
+    def quiet_markets(self, row: Outage) -> str:
+        return listed(row.markets, 6)
 
 
 @admin.register(QualityFinding)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from tests.conftest import CHECKOUT, CompletedRun, clean_environment
 
+#: No command of a test takes so many seconds.
+OVERDUE = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Commands:
@@ -19,7 +22,7 @@ class Commands:
     home: Path
     trades: bool = False
 
-    def __call__(self, *arguments: object, timeout: float = 300, **environment: str) -> CompletedRun:
+    def __call__(self, *arguments: object, **environment: str) -> CompletedRun:
         ended = subprocess.run(
             [sys.executable, str(CHECKOUT / "manage.py"), *self.typed(arguments, environment)],
             cwd=self.home,
@@ -27,7 +30,7 @@ class Commands:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=OVERDUE,
             check=False,
         )
         return CompletedRun(ended.returncode, ended.stdout, ended.stderr)

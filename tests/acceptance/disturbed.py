@@ -97,7 +97,7 @@ class Sandbox:
 
     def run(self, commands: Commands, *arguments: object, **others: str) -> CompletedRun:
         """A command that asks it, and its clock."""
-        return commands(*arguments, timeout=PATIENCE, **self.environment | others)
+        return commands(*arguments, **self.environment | others)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def both_jobs(world: Sandbox, commands: Commands) -> Seen:
         overdue = time.monotonic() + PATIENCE
         while walk.process.poll() is None:
             assert time.monotonic() < overdue, "the walk takes too long"
-            asks.append(commands(*ASK, timeout=PATIENCE, **around))
+            asks.append(commands(*ASK, **around))
         return Seen(world.api.requests, walk.end(), asks)
 
 

@@ -111,7 +111,7 @@ def walked(bodies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     commands, exchange = Commands(tmp_path_factory.mktemp("home"), trades=True), Recorded(bodies)
     with serve(exchange) as server:
         around = {"KRAKEN_API": server.url, "KRAKEN_RATE": "0", "KRAKEN_RETRY_WAIT": "0", "CLOCK": NOW.isoformat()}
-        yield Walked(commands, exchange, around, commands(*WALK, timeout=120, **around))
+        yield Walked(commands, exchange, around, commands(*WALK, **around))
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_wider_candles_are_made_of_the_minutes(walked: Walked, told: pl.DataFram
 def test_walked_once_it_is_asked_for_no_more(walked: Walked) -> None:
     asked, lake = len(walked.exchange.asked), lake_state(walked.commands.lake)
 
-    again = walked.commands(*WALK, timeout=120, **walked.environment)
+    again = walked.commands(*WALK, **walked.environment)
 
     assert (again.status, again.err) == (0, "")
     assert len(walked.exchange.asked) == asked

@@ -72,7 +72,7 @@ class Served:
         return {"CLOCK": clock, "KRAKEN_API": self.server.url, "KRAKEN_RATE": "0", "KRAKEN_RETRY_WAIT": "0"}
 
     def run(self, commands: Commands, *arguments: object) -> CompletedRun:
-        return commands(*arguments, timeout=300, **self.environment)
+        return commands(*arguments, **self.environment)
 
     def asked(self) -> Counter[tuple[str, str, str]]:
         """(method, market, width or cursor) of every request so far, but for the state and the time."""

@@ -7,11 +7,11 @@ import pytest
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
+from chandlery.management.audit_text import audit_text
 from chandlery.management.listeners import render_plan
 from chandlery.management.plan_json import plan_as_json
 from chandlery.management.plan_text import trades_text, walk_text
 from chandlery.management.step_text import (
-    audit_text,
     differing_text,
     gaps_text,
     ledger_text,

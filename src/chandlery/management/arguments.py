@@ -47,8 +47,10 @@ class TiersAndMarkets(UsageError):
     """--tier and --markets are two ways to say what you want; use one of them"""
 
 
-def add_selection(parser: ArgumentParser) -> None:
-    """--tier --tiers --markets --quotes --intervals --start-date --end-date."""
+def add_selection(parser: ArgumentParser, intervals: str = "") -> None:
+    """--tier --tiers --markets --quotes --intervals --start-date --end-date. `intervals`: what is meant without
+    --intervals, where that is not the setting's.
+    """
     parser.add_argument("--tier", metavar="TIER", help="TIER1 … TIER4, or ALL")
     parser.add_argument("--tiers", nargs="+", default=[], metavar="TIER", help="several tiers: TIER1,TIER2")
     parser.add_argument(
@@ -65,7 +67,7 @@ def add_selection(parser: ArgumentParser) -> None:
         metavar="ASSET",
         help="quote assets of a tier's markets (default: USD)",
     )
-    default = ",".join(str(i) for i in settings.DEFAULT_INTERVALS)
+    default = intervals or ",".join(str(i) for i in settings.DEFAULT_INTERVALS)
     parser.add_argument(
         "--intervals",
         nargs="+",

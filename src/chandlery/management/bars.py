@@ -92,6 +92,37 @@ class SeriesBar:
         self._live.update(self._task, completed=self._done, total=self._series, figures=figures)
 
 
+class AuditBar:
+    """Markets whose candles are looked through."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._live = _TwoLines(console)
+        self._task = self._live.add_task("", total=0, figures="")
+        self._markets = self._done = 0
+
+    def start(self) -> None:
+        self._live.start()
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def expect(self, markets: int) -> None:
+        self._markets += markets
+        self._show()
+
+    def advance(self, market: str) -> None:
+        self._done += 1
+        self._live.below = plain(market)
+        self._show()
+
+    def _show(self) -> None:
+        left = Pace(self._done, self._markets, 0, self._clock() - self._started).remaining
+        figures = f"audit: {self._done:,}/{plural(self._markets, 'market')}  ETA {duration(left)}"
+        self._live.update(self._task, completed=self._done, total=self._markets, figures=figures)
+
+
 class AskBar:
     """Series that the API is asked for: how many are through, new candles, time left, and below those being asked."""
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import IO, Self, assert_never
 from uuid import UUID
 
+from chandlery.management.audit_text import audit_text, is_contradicted
 from chandlery.management.plan_text import (
     api_text,
     ask_text,
@@ -24,7 +25,6 @@ from chandlery.management.step_text import (
     answer_text,
     asked_text,
     asking_text,
-    audit_text,
     brought_something,
     cut_short,
     differing_text,
@@ -52,6 +52,8 @@ from chandlery.pipeline.events import (
     AskStarted,
     AskWaiting,
     Audited,
+    AuditStarted,
+    CandlesAudited,
     EdgeMoved,
     Event,
     FileDone,
@@ -63,6 +65,7 @@ from chandlery.pipeline.events import (
     JobEnded,
     JobStarted,
     LedgerAsked,
+    MarketAudited,
     Noticed,
     PagesKept,
     PageWalked,
@@ -171,8 +174,10 @@ class LogListener:
                 self._say(kept_text(event))
             case LedgerAsked():
                 self._say(f"{self._looking}: {ledger_text(event)}")
-            case Audited():
+            case Audited() | CandlesAudited():
                 self._audited(event)
+            case AuditStarted() | MarketAudited():
+                pass  # it takes seconds, and its end tells more
             case WalkStarted():
                 self._walk_started(event)
             case PageWalked():
@@ -302,12 +307,12 @@ class LogListener:
             self._say(f"{step_title(5, 'Fill')}: {differing_text(self._differing)}")
             self._differing = 0
 
-    def _audited(self, event: Audited) -> None:
+    def _audited(self, event: Audited | CandlesAudited) -> None:
         # That something stored is contradicted, cron shall hear too.
-        tell = self._tell if event.short else self._say
+        tell = self._tell if is_contradicted(event) else self._say
         tell(f"{self._looking}: {audit_text(event)}")
         for example in event.examples:
-            tell(f"  CONTRADICTED {plain(example)}")
+            tell(f"  {'CONTRADICTED ' if isinstance(event, Audited) else ''}{plain(example)}")
 
     def _walk_started(self, event: WalkStarted) -> None:
         self._say(f"{step_title(5, 'Fill')}: {walking_text(event)}")

@@ -10,6 +10,8 @@ from chandlery.pipeline.events import (
     AskStarted,
     AskWaiting,
     Audited,
+    AuditStarted,
+    CandlesAudited,
     EdgeMoved,
     FileDone,
     FilesDone,
@@ -19,6 +21,7 @@ from chandlery.pipeline.events import (
     GapsFound,
     JobEnded,
     LedgerAsked,
+    MarketAudited,
     PagesKept,
     PageWalked,
     Resumed,
@@ -33,18 +36,11 @@ from chandlery.reporting.completeness import CompletenessReport
 from chandlery.reporting.progress import about, compact, span_text
 from chandlery.reporting.wording import floored, plain, plural, width_of
 
+#: What is told of looking through what is stored, in step 4 and again in step 5.
+AuditEvent = LedgerAsked | Audited | AuditStarted | MarketAudited | CandlesAudited
 #: What is told of trades and derivation, late in step 5.
 FillEvent = (
-    PagesKept
-    | LedgerAsked
-    | Audited
-    | WalkStarted
-    | PageWalked
-    | WalkFailed
-    | WalkDone
-    | FillStarted
-    | SeriesFilled
-    | FillDone
+    AuditEvent | PagesKept | WalkStarted | PageWalked | WalkFailed | WalkDone | FillStarted | SeriesFilled | FillDone
 )
 #: What is told from step 3 to step 5, while the work goes on.
 WorkEvent = (
@@ -141,16 +137,6 @@ def ledger_text(asked: LedgerAsked) -> str:
     parts += [f"{asked.failed:,} without an answer"] if asked.failed else []
     requests = f"{plural(asked.requests, 'request')} in {asked.seconds:,.1f} s"
     return f"ledger: {', '.join(parts) or 'no answer'}; {requests}"
-
-
-def audit_text(audited: Audited) -> str:
-    """audit: 1,234 weeks of 8 series compared with the ledger: 1,230 confirmed, 4 contradicted"""
-    parts = [f"{audited.confirmed:,} confirmed"]
-    parts += [f"{audited.short:,} contradicted"] if audited.short else []
-    parts += [f"{audited.differing:,} differ a little"] if audited.differing else []
-    parts += [f"{plural(audited.resolved, 'finding')} resolved"] if audited.resolved else []
-    weeks = f"{plural(audited.weeks, 'week')} of {plural(audited.series, 'series', 'series')}"
-    return f"audit: {weeks} compared with the ledger: {', '.join(parts)}"
 
 
 def kept_text(kept: PagesKept) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypeVar, assert_never
+from typing import Self, assert_never
 from uuid import UUID
 
 from rich.console import Console
-from rich.text import Text
 
-from chandlery.management.bars import AskBar, FileBar, SeriesBar, WalkBar
+from chandlery.management.audit_text import audit_text, is_contradicted
+from chandlery.management.bars import AskBar, AuditBar, FileBar, SeriesBar, WalkBar
 from chandlery.management.plan_text import ask_text, derivation_text, open_text, plan_lines, walk_text
+from chandlery.management.screen import BAD, GOOD, HEAD, WARN, Screen
 from chandlery.management.step_text import (
+    AuditEvent,
     FillEvent,
     WorkEvent,
     answer_text,
     asked_text,
     asking_text,
-    audit_text,
     cut_short,
     differing_text,
     edge_lines,
@@ -33,7 +34,6 @@ from chandlery.management.step_text import (
     resumed_text,
     series_text,
     source_text,
-    step_title,
     unpaid_text,
     waiting_text,
     walk_cut_short,
@@ -45,6 +45,8 @@ from chandlery.pipeline.events import (
     AskStarted,
     AskWaiting,
     Audited,
+    AuditStarted,
+    CandlesAudited,
     EdgeMoved,
     Event,
     FileDone,
@@ -56,6 +58,7 @@ from chandlery.pipeline.events import (
     JobEnded,
     JobStarted,
     LedgerAsked,
+    MarketAudited,
     Noticed,
     PagesKept,
     PageWalked,
@@ -69,25 +72,19 @@ from chandlery.pipeline.events import (
     WalkStarted,
 )
 from chandlery.reporting.progress import size_text
-from chandlery.reporting.wording import box, listed, plain, plural, sentence, width_of, widths, wrapped
+from chandlery.reporting.wording import box, listed, plain, plural, sentence, width_of, widths
 
 MOST_SOURCES = 10
 MOST_PROBLEMS = 20
 MOST_NAMES = 6
-Bar = TypeVar("Bar", FileBar, AskBar, SeriesBar, WalkBar)
-GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
 
 
-class TerminalListener:
+class TerminalListener(Screen):
     """Verbosity as Django has it: 0 errors only, 1 the steps, 2 each file and series, 3 the plan in full."""
 
     def __init__(self, console: Console, verbosity: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console
-        self._verbosity = verbosity
-        self._clock = clock
-        self._bar: FileBar | AskBar | SeriesBar | WalkBar | None = None
+        super().__init__(console, verbosity, clock)
         self._job: UUID | None = None
-        self._in_step = 0
         self._files = self._unanswered = 0
         self._waited_for = ""
         self._conflicting = self._differing = 0
@@ -146,10 +143,6 @@ class TerminalListener:
         match event:
             case PagesKept():
                 self._say(f"  ✓ {sentence(kept_text(event))}", style=GOOD)
-            case LedgerAsked():
-                self._ledger_asked(event)
-            case Audited():
-                self._audited(event)
             case WalkStarted():
                 self._walk_started(event)
             case PageWalked():
@@ -167,6 +160,22 @@ class TerminalListener:
                 self._stop_bar()
                 self._step(5, "Fill")
                 self._say(f"  ✓ {filled_text(event, stopped=self._cut_short)}", style=GOOD)
+            case _:
+                self._look_through(event)
+
+    def _look_through(self, event: AuditEvent) -> None:
+        match event:
+            case LedgerAsked():
+                self._ledger_asked(event)
+            case AuditStarted():
+                self._look()
+                if bar := self._bar_of(AuditBar):
+                    bar.expect(event.markets)
+            case MarketAudited():
+                if isinstance(self._bar, AuditBar):
+                    self._bar.advance(event.market)
+            case Audited() | CandlesAudited():
+                self._audited(event)
             case _:
                 assert_never(event)
 
@@ -304,10 +313,10 @@ class TerminalListener:
         mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
         self._say(f"  {mark} {sentence(ledger_text(event))}", style=style)
 
-    def _audited(self, event: Audited) -> None:
+    def _audited(self, event: Audited | CandlesAudited) -> None:
         self._stop_bar()
         self._look()
-        self._say(f"  {sentence(audit_text(event))}", style=WARN if event.short else GOOD)
+        self._say(f"  {sentence(audit_text(event))}", style=WARN if is_contradicted(event) else GOOD)
         for example in event.examples:
             self._say(f"  ! {plain(example)}", style=WARN)
 
@@ -368,32 +377,3 @@ class TerminalListener:
         else:
             failed = event.status == "FAILED"
             self._say(ended_text(event), at=0 if failed else 1, style=BAD if failed else WARN)
-
-    def _step(self, number: int, name: str) -> None:
-        """The heading of a step, once."""
-        if self._in_step != number:
-            self._in_step = number
-            self._say("")
-            self._say(step_title(number, name), style=HEAD)
-
-    def _bar_of(self, kind: type[Bar]) -> Bar | None:
-        """The live bar of this kind, begun where it is not there yet; None where nothing shall be shown."""
-        if self._verbosity and not isinstance(self._bar, kind):
-            self._stop_bar()
-            self._bar = kind(self._console, self._clock)
-            self._bar.start()
-        return self._bar if isinstance(self._bar, kind) else None
-
-    def _stop_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def _say(self, text: str, at: int = 1, style: str = "") -> None:
-        """A line, where the verbosity is at least `at`; what it carries over stands under its text."""
-        if self._verbosity >= at:
-            self._print(wrapped(text, self._console.width, " " * 4), style)
-
-    def _print(self, lines: Sequence[str], style: str) -> None:
-        # As Text, never as markup: [names] of files are not ours to obey.
-        self._console.print(Text("\n".join(lines), style), soft_wrap=True)

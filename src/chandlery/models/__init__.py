@@ -3,9 +3,12 @@
 from chandlery.models.archive import ArchiveRelease, FileIngestionRecord, FileStatus
 from chandlery.models.asset import Asset, Market
 from chandlery.models.binding import StoreBinding
+from chandlery.models.candle_audit import CandleAudit
 from chandlery.models.coverage import DataCoverageRange, TradedDays
 from chandlery.models.finding import (
     CONTRADICTING,
+    FILLED_ANEW,
+    Doubt,
     Finding,
     FindingKind,
     FindingsChanged,
@@ -17,14 +20,18 @@ from chandlery.models.gap import OPEN, GapRecord, GapStatus
 from chandlery.models.job import IngestionJob, JobStatus
 from chandlery.models.lease import Lease, LeasedSeries
 from chandlery.models.ledger import AuditedWeeks, Ledger
+from chandlery.models.outage import Outage
 
 __all__ = [
     "CONTRADICTING",
+    "FILLED_ANEW",
     "OPEN",
     "ArchiveRelease",
     "Asset",
     "AuditedWeeks",
+    "CandleAudit",
     "DataCoverageRange",
+    "Doubt",
     "FileIngestionRecord",
     "FileStatus",
     "Finding",
@@ -39,6 +46,7 @@ __all__ = [
     "LeasedSeries",
     "Ledger",
     "Market",
+    "Outage",
     "QualityFinding",
     "Severity",
     "StoreBinding",

@@ -18,6 +18,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import TradedSlots
 from chandlery.models.asset import Market
+from chandlery.models.candle_audit import CandleAudit
 
 SeriesKey = tuple[int, int]
 """Primary key of the market, interval in minutes."""
@@ -55,7 +56,7 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
         now: datetime,
     ) -> Coverage:
         """Add answers; touching ranges of one kind become one row. Call it inside the transaction that records the
-        file.
+        file. What is answered otherwise than before is to be audited.
         """
         rows: dict[tuple[Evidence, TimeRange], DataCoverageRange] = {}
         layers: dict[Evidence, list[TimeRange]] = defaultdict(list)
@@ -63,8 +64,10 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
             rows[row.evidence, row.range] = row
             layers[row.evidence].append(row.range)
         coverage: Coverage = {kind: RangeSet(ranges) for kind, ranges in layers.items()}
+        before = dict(coverage)
         for kind, ranges in answers.items():
             coverage = extended(coverage, kind, ranges)
+        CandleAudit.objects.outdate(market, _fresh(before, coverage))
         wanted = {(kind, r) for kind, ranges in coverage.items() for r in ranges}
         gone = [row.pk for key, row in rows.items() if key not in wanted]
         if gone:
@@ -200,6 +203,12 @@ class TradedDays(models.Model):
         self.candles = int(counts.sum(dtype=np.int64))
         self.first_slot = min(self.first_slot, first_slot)
         self.last_slot = max(self.last_slot, last_slot)
+
+
+def _fresh(before: Coverage, after: Coverage) -> RangeSet:
+    """Where somebody has spoken, settled, who had not before."""
+    kinds = [kind for kind in after if not kind.provisional]
+    return RangeSet.union(after[kind] - before.get(kind, RangeSet()) for kind in kinds)
 
 
 def _laid_over(

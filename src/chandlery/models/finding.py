@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 
+from chandlery.candles.audit.flaw import FlawKind
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.models.asset import Market
 from chandlery.models.coverage import SeriesKey
@@ -26,10 +27,43 @@ class FindingKind(models.TextChoices):
     LEDGER_VOLUME = "LEDGER_VOLUME", "as many trades as the exchange counts, another volume"
     TRADES_DIFFER = "TRADES_DIFFER", "candles made of trades differ from those of an archive"
     ID_BREAK = "ID_BREAK", "trade ids are missing"
+    INTERVALS_SHORT = FlawKind.INTERVALS_SHORT.value, "another interval counts more trades"
+    INTERVALS_EXCESS = FlawKind.INTERVALS_EXCESS.value, "more trades than finer candles prove"
+    INTERVALS_VOLUME = FlawKind.INTERVALS_VOLUME.value, "as many trades as at another interval, another volume"
+    INTERVALS_PRICES = FlawKind.INTERVALS_PRICES.value, "other prices than at another interval"
+    LAST_SLOT_DROPPED = FlawKind.LAST_SLOT_DROPPED.value, "an archive lacks the last slot of its period at every width"
+    IMPROBABLE_SILENCE = FlawKind.IMPROBABLE_SILENCE.value, "quiet while other busy markets traded"
+    UNWITNESSED_SILENCE = FlawKind.UNWITNESSED_SILENCE.value, "improbably quiet, and no other busy market to compare"
+    BAD_ROW = FlawKind.BAD_ROW.value, "a candle that cannot be"
+    NO_TRADES = FlawKind.NO_TRADES.value, "a candle without a trade"
+    NO_VOLUME = FlawKind.NO_VOLUME.value, "trades without volume"
+    PRICE_SPIKE = FlawKind.PRICE_SPIKE.value, "a price far off that is back at once"
+    FROZEN_PRICE = FlawKind.FROZEN_PRICE.value, "one price in candle after candle while others moved"
 
 
 #: What makes the slots of its range SUSPECT, as long as it is OPEN.
-CONTRADICTING = frozenset({FindingKind.LEDGER_SHORT, FindingKind.LEDGER_SYSTEMATIC})
+CONTRADICTING = frozenset(
+    {
+        FindingKind.LEDGER_SHORT,
+        FindingKind.LEDGER_SYSTEMATIC,
+        FindingKind.INTERVALS_SHORT,
+        FindingKind.LAST_SLOT_DROPPED,
+        FindingKind.IMPROBABLE_SILENCE,
+        FindingKind.BAD_ROW,
+    }
+)
+#: Whose slots are to be answered anew, SUSPECT or not. Where one kind is found again and again in one series, its cause
+#: is another than single candles, and each is only told (MOST_FILLED_ANEW).
+FILLED_ANEW = (CONTRADICTING - {FindingKind.LEDGER_SYSTEMATIC}) | {
+    FindingKind.INTERVALS_EXCESS,
+    FindingKind.INTERVALS_VOLUME,
+    FindingKind.INTERVALS_PRICES,
+    FindingKind.NO_TRADES,
+    FindingKind.NO_VOLUME,
+    FindingKind.PRICE_SPIKE,
+    FindingKind.FROZEN_PRICE,
+}
+MOST_FILLED_ANEW = 100
 
 
 class Severity(models.TextChoices):
@@ -38,16 +72,9 @@ class Severity(models.TextChoices):
     ERROR = "ERROR"
 
 
-_SEVERITY = {
-    FindingKind.LEDGER_SHORT: Severity.ERROR,
-    FindingKind.LEDGER_SYSTEMATIC: Severity.ERROR,
-    FindingKind.LEDGER_DISAGREES: Severity.WARNING,
-    FindingKind.LEDGER_NEARLY: Severity.INFO,
-    FindingKind.LEDGER_EXCESS: Severity.WARNING,
-    FindingKind.LEDGER_VOLUME: Severity.INFO,
-    FindingKind.TRADES_DIFFER: Severity.WARNING,
-    FindingKind.ID_BREAK: Severity.WARNING,
-}
+#: What is put down anew when a thing is found again.
+TAKEN = ("end", "severity", "evidence", "derivable")
+_MILD = {FindingKind.LEDGER_NEARLY, FindingKind.LEDGER_VOLUME, FindingKind.UNWITNESSED_SILENCE}
 
 
 class FindingState(models.TextChoices):
@@ -63,10 +90,14 @@ class Finding:
     kind: FindingKind
     range: TimeRange
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    #: Finer candles that are stored tell what is right.
+    derivable: bool = False
 
     @property
     def severity(self) -> Severity:
-        return _SEVERITY[self.kind]
+        if self.kind in CONTRADICTING:
+            return Severity.ERROR
+        return Severity.INFO if self.kind in _MILD else Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +107,24 @@ class FindingsChanged:
     opened: int = 0
     updated: int = 0
     resolved: int = 0
+    #: Those that were opened.
+    fresh: tuple[QualityFinding, ...] = ()
+
+    def __add__(self, other: FindingsChanged) -> FindingsChanged:
+        return FindingsChanged(
+            self.opened + other.opened,
+            self.updated + other.updated,
+            self.resolved + other.resolved,
+            self.fresh + other.fresh,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Slots to be answered anew. `derivable`: finer candles that are stored tell what is right."""
+
+    range: TimeRange
+    derivable: bool = False
 
 
 class QualityFindings(models.Manager["QualityFinding"]):
@@ -112,6 +161,20 @@ class QualityFindings(models.Manager["QualityFinding"]):
             ranges[FindingKind(kind)][pk, minutes].append(TimeRange(start, end))
         return {kind: {key: RangeSet(found) for key, found in held.items()} for kind, held in ranges.items()}
 
+    def filled_anew(self, markets: Iterable[int]) -> dict[SeriesKey, list[Doubt]]:
+        """Where slots are to be answered anew, by series, in one query. Of a kind that contradicts nothing, the first
+        MOST_FILLED_ANEW of a series.
+        """
+        found: dict[SeriesKey, list[Doubt]] = defaultdict(list)
+        told: Counter[tuple[SeriesKey, str]] = Counter()
+        rows = self.filter(market__in=list(markets), kind__in=FILLED_ANEW, state=FindingState.OPEN).order_by("start")
+        columns = ("kind", "market_id", "interval_minutes", "start", "end", "derivable")
+        for kind, pk, minutes, start, end, derivable in rows.values_list(*columns).iterator():
+            told[(pk, minutes), kind] += 1
+            if kind in CONTRADICTING or told[(pk, minutes), kind] <= MOST_FILLED_ANEW:
+                found[pk, minutes].append(Doubt(TimeRange(start, end), derivable))
+        return found
+
     def samples_resolved(self, markets: Iterable[int]) -> list[QualityFinding]:
         """Weeks that stood for many of their kind, and are in order by now."""
         rows = self.filter(market__in=list(markets), kind=FindingKind.LEDGER_SHORT, state=FindingState.RESOLVED)
@@ -129,12 +192,17 @@ class QualityFindings(models.Manager["QualityFinding"]):
         return self.reconcile_all({(market.pk, interval_minutes): wanted}, kinds, now)
 
     def reconcile_all(
-        self, wanted: Mapping[SeriesKey, Sequence[Finding]], kinds: Collection[FindingKind], now: datetime
+        self,
+        wanted: Mapping[SeriesKey, Sequence[Finding]],
+        kinds: Collection[FindingKind],
+        now: datetime,
+        looked_at: Mapping[SeriesKey, RangeSet] | None = None,
     ) -> FindingsChanged:
         """The same for many series at once: the number of queries does not grow with what stays as it is.
 
         A finding keeps its row while its kind and start are the same; an OPEN one that is not wanted any more becomes
-        RESOLVED; an ACCEPTED one stays accepted, and nothing of its kind is opened inside of it. Call it inside the
+        RESOLVED; an ACCEPTED one stays accepted, and nothing of its kind is opened inside of it. `looked_at`: what
+        overlaps none of it, of each series, stays as it is; None: everything was looked at. Call it inside the
         transaction that records the audit.
         """
         recorded = self.on_record({pk for pk, _ in wanted}, kinds)
@@ -143,24 +211,30 @@ class QualityFindings(models.Manager["QualityFinding"]):
         gone: list[int] = []
         for key, findings in wanted.items():
             rows = {(row.kind, row.start): row for row in recorded.get(key, [])}
-            accepted = [row for row in rows.values() if row.state == FindingState.ACCEPTED]
+            accepted: dict[str, list[TimeRange]] = defaultdict(list)
+            for row in rows.values():
+                if row.state == FindingState.ACCEPTED:
+                    accepted[row.kind].append(row.range)
             for finding in findings:
-                row = rows.pop((finding.kind, finding.range.start), None)
-                if row is None and any(a.kind == finding.kind and a.range.contains(finding.range) for a in accepted):
-                    continue
-                if row is None:
+                at_start = rows.pop((finding.kind, finding.range.start), None)
+                if at_start is not None:
+                    changed += [at_start] if at_start.take(finding) else []
+                elif not RangeSet(accepted[finding.kind]).covers(finding.range):
                     fresh.append(self._new(key, finding, now))
-                elif row.take(finding):
-                    changed.append(row)
-            gone += [row.pk for row in rows.values() if row.state == FindingState.OPEN]
+            within = None if looked_at is None else looked_at.get(key, RangeSet())
+            gone += [
+                row.pk
+                for row in rows.values()
+                if row.state == FindingState.OPEN and (within is None or within & RangeSet([row.range]))
+            ]
         # What is gone makes room before others take its place.
         for i in range(0, len(gone), 500):
             self.filter(pk__in=gone[i : i + 500]).update(state=FindingState.RESOLVED, resolved_at=now)
         if changed:
-            self.bulk_update(changed, ["end", "severity", "evidence"], batch_size=500)
+            self.bulk_update(changed, TAKEN, batch_size=500)
         if fresh:
             self.bulk_create(fresh, batch_size=500)
-        return FindingsChanged(len(fresh), len(changed), len(gone))
+        return FindingsChanged(len(fresh), len(changed), len(gone), tuple(fresh))
 
     def record(self, market: Market, interval_minutes: int, finding: Finding, now: datetime) -> QualityFinding:
         """Note something that was seen once; seen again, it keeps its row."""
@@ -173,7 +247,7 @@ class QualityFindings(models.Manager["QualityFinding"]):
             row = self._new((market.pk, interval_minutes), finding, now)
             row.save()
         elif row.take(finding):
-            row.save(update_fields=["end", "severity", "evidence"])
+            row.save(update_fields=TAKEN)
         return row
 
     def _new(self, key: SeriesKey, finding: Finding, now: datetime) -> QualityFinding:
@@ -194,6 +268,7 @@ class QualityFinding(models.Model):
     kind = models.CharField(max_length=20, choices=[(k.value, k.value) for k in FindingKind])
     severity = models.CharField(max_length=8, choices=Severity.choices)
     evidence = models.JSONField(default=dict, help_text="The figures that disagree.")
+    derivable = models.BooleanField(default=False, help_text="Finer candles that are stored tell what is right.")
     state = models.CharField(max_length=8, choices=FindingState.choices, default=FindingState.OPEN)
     found_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
@@ -222,8 +297,13 @@ class QualityFinding(models.Model):
 
     def take(self, finding: Finding) -> bool:
         """Put down what was found this time; whether anything is other than before."""
-        told = (finding.range.end, finding.severity.value, dict(finding.evidence))
-        if (self.end, self.severity, self.evidence) == told:
+        told = (finding.range.end, finding.severity.value, dict(finding.evidence), finding.derivable)
+        if (self.end, self.severity, self.evidence, self.derivable) == told:
             return False
-        self.end, self.severity, self.evidence = told
+        self.end, self.severity, self.evidence, self.derivable = told
         return True
+
+    def accept(self, why: str) -> None:
+        """It contradicts nothing any more, and stays so."""
+        self.state, self.why = FindingState.ACCEPTED, why
+        self.save(update_fields=["state", "why"])

@@ -12,9 +12,12 @@ from chandlery.pipeline.fill_events import (
     AskStarted,
     AskWaiting,
     Audited,
+    AuditStarted,
+    CandlesAudited,
     FillDone,
     FillStarted,
     LedgerAsked,
+    MarketAudited,
     PagesKept,
     PageWalked,
     SeriesAsked,
@@ -30,7 +33,9 @@ __all__ = [
     "AskPlanned",
     "AskStarted",
     "AskWaiting",
+    "AuditStarted",
     "Audited",
+    "CandlesAudited",
     "DerivationPlanned",
     "EdgeMoved",
     "Event",
@@ -44,6 +49,7 @@ __all__ = [
     "JobEnded",
     "JobStarted",
     "LedgerAsked",
+    "MarketAudited",
     "Noticed",
     "OpenPlanned",
     "PageWalked",
@@ -296,6 +302,9 @@ Event = (
     | PagesKept
     | LedgerAsked
     | Audited
+    | AuditStarted
+    | MarketAudited
+    | CandlesAudited
     | WalkStarted
     | PageWalked
     | WalkFailed

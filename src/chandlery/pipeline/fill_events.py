@@ -108,6 +108,37 @@ class Audited:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditStarted:
+    """The stored candles of so many markets are about to be looked through."""
+
+    markets: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketAudited:
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandlesAudited:
+    """Stored candles were held against each other, against their own pace and against other markets.
+
+    `opened`, `resolved`: findings; `suspect` of those opened contradict what is stored. `outages`: came, changed or
+    went. `left`: markets that another run has written meanwhile, so that they are still due.
+    """
+
+    markets: int
+    series: int
+    opened: int
+    suspect: int
+    resolved: int
+    outages: int
+    #: Up to a few of the findings, in words; the suspect ones first.
+    examples: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PagesKept:
     """Pages of trades that an interrupted run had fetched are in the store now: nobody asks for them again."""
 

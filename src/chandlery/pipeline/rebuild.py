@@ -15,12 +15,14 @@ from chandlery.exchanges.kraken.tiers import TierTable
 from chandlery.models import (
     ArchiveRelease,
     AuditedWeeks,
+    CandleAudit,
     DataCoverageRange,
     FileIngestionRecord,
     FindingState,
     GapRecord,
     GapStatus,
     Market,
+    Outage,
     QualityFinding,
     StoreBinding,
     TradedDays,
@@ -29,6 +31,18 @@ from chandlery.pipeline.binding import bind
 from chandlery.pipeline.markets import register
 from chandlery.pipeline.request import IngestRequest, Selection, Surroundings
 from chandlery.stores import open_store
+
+#: What state derives from the store and the files alone.
+DERIVED = (
+    DataCoverageRange,
+    TradedDays,
+    AuditedWeeks,
+    CandleAudit,
+    Outage,
+    FileIngestionRecord,
+    ArchiveRelease,
+    StoreBinding,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ def forget(surroundings: Surroundings) -> frozenset[Series]:
         )
         GapRecord.objects.exclude(status=GapStatus.ACCEPTED).delete()
         QualityFinding.objects.exclude(state=FindingState.ACCEPTED).delete()
-        for model in (DataCoverageRange, TradedDays, AuditedWeeks, FileIngestionRecord, ArchiveRelease, StoreBinding):
+        for model in DERIVED:
             model._default_manager.all().delete()
         Market.objects.exclude(first_trade=None, delisted_at=None).update(first_trade=None, delisted_at=None)
     return spoken

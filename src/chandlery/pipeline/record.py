@@ -18,6 +18,7 @@ from chandlery.exchanges.kraken.archive_claims import claim_of
 from chandlery.models import (
     ArchiveRelease,
     AuditedWeeks,
+    CandleAudit,
     DataCoverageRange,
     FileIngestionRecord,
     FileStatus,
@@ -129,7 +130,9 @@ def record_answers(
     if written is not None:
         candles = TimeRange(first, last + interval.delta) if first is not None and last is not None else None
         written_to = answered(dict(answers)) | RangeSet([candles] if candles else [])
-        AuditedWeeks.objects.outdate(market, int(interval), written_to if changed is None else changed)
+        touched = written_to if changed is None else changed
+        AuditedWeeks.objects.outdate(market, int(interval), touched)
+        CandleAudit.objects.outdate(market, touched)
     days = TradedDays.objects.filter(market=market, interval_minutes=int(interval)).first()
     if written is not None and written.days:
         if days is None and first is not None and last is not None:

@@ -21,7 +21,7 @@ from chandlery.candles.verdict import Life, Tally, judge
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.trades import Walk
 from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
-from chandlery.models import ArchiveRelease, FindingKind, IngestionJob, Ledger, Market, QualityFinding
+from chandlery.models import ArchiveRelease, IngestionJob, Ledger, Market, QualityFinding
 from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Edge
 from chandlery.pipeline.events import WalkStarted
@@ -40,8 +40,6 @@ API = "Kraken's API"
 NEARBY = timedelta(days=7)
 #: The widths that are looked at for it, in this order: few rows, but not too few.
 NEARBY_WIDTHS = tuple(map(Interval, (60, 240, 30, 15, 720, 1440, 5, 1)))
-#: Findings whose slots are to be answered anew.
-FILLED_ANEW = (FindingKind.LEDGER_SHORT,)
 
 
 class StoppedOnError(ChandleryError):
@@ -93,8 +91,10 @@ class Run:
     #: Daily ones of some, and whose were asked for.
     daily: dict[str, Figures] = field(default_factory=dict)
     days_asked: set[str] = field(default_factory=set)
-    #: Slots that a finding contradicts and that are to be filled anew.
+    #: Slots that are to be answered anew, for a finding says so.
     contradicted: dict[Series, RangeSet] = field(default_factory=dict)
+    #: Those of them for which finer candles are stored that tell what is right.
+    derivable: dict[Series, RangeSet] = field(default_factory=dict)
     #: Series of which this run has stored or changed candles.
     changed: set[Series] = field(default_factory=set)
     #: How often it has, and how often it had when the stored weeks were audited last.
@@ -167,13 +167,16 @@ class Run:
     @property
     def trusted(self) -> dict[Series, Coverage]:
         """The coverage without what a finding contradicts: it is to be answered anew. Of the same time finer series
-        are trusted where the exchange's count confirms them. What trades were walked for stands, proven or not.
+        are trusted where they tell what is right, or the exchange's count confirms them. What trades were walked for
+        stands, proven or not.
         """
         coverage = self.coverage
         for series, doubted in self.contradicted.items():
             for interval in (series.interval, *series.interval.finer()):
-                one = replace(series, interval=interval)
-                left = doubted - self.facts[series.market].series[interval].confirmed if one != series else doubted
+                one, left = replace(series, interval=interval), doubted
+                if one != series:
+                    confirmed = self.facts[series.market].series[interval].confirmed
+                    left = doubted - self.derivable[series] - confirmed
                 held = coverage.get(one)
                 if held and left:
                     kept = {k: ranges if k.source is Source.TRADES else ranges - left for k, ranges in held.items()}
@@ -253,9 +256,14 @@ class Run:
         """Read anew what state knows."""
         self.facts = know(self.markets, self.store, self.until)
         self.prices.clear()
-        found = QualityFinding.objects.contradicted([m.pk for m in self.markets], kinds=FILLED_ANEW)
+        self.contradicted, self.derivable = {}, {}
         names = {market.pk: market for market in self.markets}
-        self.contradicted = {series_of(names[pk], Interval(minutes)): ranges for (pk, minutes), ranges in found.items()}
+        for (pk, minutes), doubts in QualityFinding.objects.filled_anew(names).items():
+            series = series_of(names[pk], Interval(minutes))
+            self.contradicted[series] = RangeSet(doubt.range for doubt in doubts)
+            by_finer = RangeSet(doubt.range for doubt in doubts if doubt.derivable)
+            deeper = RangeSet(doubt.range for doubt in doubts if not doubt.derivable)
+            self.derivable[series] = by_finer - deeper
 
     def plan(self) -> Plan:
         return plan(

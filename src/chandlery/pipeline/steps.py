@@ -10,6 +10,7 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.models import FileIngestionRecord, FileStatus, GapRecord, IngestionJob
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import ask_api
+from chandlery.pipeline.candle_audit_step import audit_candles
 from chandlery.pipeline.cover import date_delistings
 from chandlery.pipeline.derive_step import derive
 from chandlery.pipeline.detect import record_gaps
@@ -21,6 +22,9 @@ from chandlery.pipeline.plan import Plan
 from chandlery.pipeline.record import record_problems
 from chandlery.pipeline.run import Run
 from chandlery.pipeline.walk_step import fold_journals, walk_trades
+
+#: How often what was filled may lead to more that is to be filled, in one run.
+MOST_ROUNDS = 2
 
 
 def take_steps(run: Run) -> Iterator[events.Event]:
@@ -58,6 +62,12 @@ def take_steps(run: Run) -> Iterator[events.Event]:
     unknown = sum(within is None for within in run.ranges.values())
     yield gaps_found(rows, due.derivations, due.asks, due.walks, unknown)
     yield from _fill(run, due, rows)
+    # What was filled may show that what it is held against is wrong as well: proven minutes, a coarser candle.
+    for _ in range(MOST_ROUNDS):
+        if run.should_stop() or run.gave_up or not _is_doubted_anew(run, due):
+            break
+        due = run.plan()
+        yield from _fill(run, due, rows)
     yield from _date_delistings(run)
     with run.recording():
         record_gaps(run.facts, run.ranges, run.until, run.unanswered)
@@ -67,12 +77,29 @@ def take_steps(run: Run) -> Iterator[events.Event]:
 
 def _audit_all(run: Run) -> Iterator[events.Event]:
     """Where what is stored is contradicted, finer files that were not needed before may hold it: they are read, and
-    held against the ledger too.
+    looked through too.
     """
-    yield from audit(run)
+    yield from _look_through(run)
     while run.contradicted and not run.should_stop() and (due := run.plan()).files:
         yield from ingest_files(run, due)
-        yield from audit(run)
+        yield from _look_through(run)
+
+
+def _look_through(run: Run) -> Iterator[events.Event]:
+    """The ledger first: what it confirms needs no statistics."""
+    yield from audit(run)
+    if not run.should_stop():
+        yield from audit_candles(run)
+
+
+def _is_doubted_anew(run: Run, due: Plan) -> bool:
+    """Whether something is to be filled that was not when `due` was planned."""
+    if not run.contradicted:
+        return False
+    now = run.plan()
+    planned = {d.series: d.ranges for d in due.derivations} | {walk.series: walk.ranges for walk in due.walks}
+    wanted = {d.series: d.ranges for d in now.derivations} | {walk.series: walk.ranges for walk in now.walks}
+    return any(ranges - planned.get(series, RangeSet()) for series, ranges in wanted.items())
 
 
 def _fill(run: Run, due: Plan, rows: list[GapRecord]) -> Iterator[events.Event]:
@@ -95,7 +122,7 @@ def _fill(run: Run, due: Plan, rows: list[GapRecord]) -> Iterator[events.Event]:
             break
     yield from derive(run)
     if not run.should_stop():
-        yield from audit(run)
+        yield from _look_through(run)
 
 
 def _date_delistings(run: Run) -> Iterator[events.Noticed]:

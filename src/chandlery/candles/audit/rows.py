@@ -1,0 +1,230 @@
+"""Rows by themselves and beside those before and after: impossible ones, spikes, prices that stand still.
+
+Thresholds are relative to the rows around, for what is wild in one market is an hour like others in the next one. A
+flash crash that did happen looks like a spike that did not: only trades tell them apart, so a spike is worth a look and
+not a contradiction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from chandlery.candles.audit.agreement import Held
+from chandlery.candles.audit.figures import Flags, Moments, edges, moment, opens_of, width_of
+from chandlery.candles.audit.flaw import Flaw, FlawKind
+from chandlery.candles.frame import PRICES
+from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import TimeRange
+
+#: So many rows on either side tell what is usual.
+ROWS = 200
+#: With fewer of them on a side nothing is said.
+FEWEST_ROWS = 24
+#: A spike stands out from both of its neighbours by at least this factor ...
+SPIKE_FACTOR = 1.5
+#: ... and, as a logarithm, by so many times what all but the wildest hundredth of the rows around do.
+SPIKE_RATIO = 8.0
+WILDEST = 0.01
+#: It is back where the price before and the price after it are nearer to each other than to it, by this share.
+BACK = 0.5
+#: A price stands still for at least so many candles, with at least so many trades in them ...
+FROZEN_CANDLES = 12
+FROZEN_TRADES = 50
+#: ... and for so many times as many candles as any other of the prices around.
+FROZEN_RATIO = 4
+#: Another market moved where its price did in at least this share of its candles, and in at least so many.
+MOVED_SHARE = 0.5
+MOVED_CANDLES = 3
+
+_EXPECTED = {
+    "open": "a number above 0",
+    "high": "a number no lower than open, low and close",
+    "low": "a number above 0, no higher than open and close",
+    "close": "a number above 0",
+    "volume": "a number from 0 on",
+    "trades": "a number from 0 on",
+}
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenRun:
+    """Candles one after the other, with trades, that hold one price and nothing else."""
+
+    interval: Interval
+    range: TimeRange
+    price: float
+    candles: int
+
+
+def row_flaws(held: Held, interval: Interval) -> list[Flaw]:
+    """BAD_ROW, NO_TRADES, NO_VOLUME and PRICE_SPIKE in the candles of one series, in order of time.
+
+    Evidence of a bad row: its first wrong `column`, `value` and what was `expected`; of a spike: its `price`, and the
+    `factor` by which that is away from the nearer one of its neighbours; of the others: `volume` and `trades`. Flaws of
+    one kind in adjacent slots are one flaw, with the figures of the first and the number of `candles`.
+    """
+    candles = held.candles
+    if candles.is_empty():
+        return []
+    bad = _bad_rows(candles)
+    traded, moved = candles["trades"].to_numpy() > 0, candles["volume"].to_numpy() > 0
+    figures = _Volumes(candles)
+    flaws = [
+        *_flaws(candles, interval, FlawKind.BAD_ROW, bad.any(axis=0), _Badness(candles, bad)),
+        *_flaws(candles, interval, FlawKind.NO_TRADES, ~bad.any(axis=0) & ~traded & moved, figures),
+        *_flaws(candles, interval, FlawKind.NO_VOLUME, ~bad.any(axis=0) & traded & ~moved, figures),
+        *_spikes(candles.filter(pl.Series(~bad.any(axis=0))), interval),
+    ]
+    return sorted(flaws, key=lambda flaw: (flaw.range, flaw.kind))
+
+
+def frozen_runs(held: Held, interval: Interval) -> list[FrozenRun]:
+    """Where the price stood still for far longer than it does around, though there were trades. In order.
+
+    At least 12 candles and 50 trades, at least four times as many candles as the longest stand still among the 200 rows
+    on either side, of which there must be 24. A slot that nobody has answered for ends a run.
+    """
+    candles = held.candles
+    if candles.height <= FROZEN_CANDLES + 2 * FEWEST_ROWS:
+        return []
+    first, end = _still_runs(candles, held, interval)
+    lengths = end - first
+    summed = np.concatenate([[0], np.cumsum(candles["trades"].to_numpy())])
+    long = (lengths >= FROZEN_CANDLES) & (summed[end] - summed[first] >= FROZEN_TRADES)
+    # What is next to it on either side tells most of them apart, without a look at all rows around.
+    before, after = np.concatenate([[0], lengths[:-1]]), np.concatenate([lengths[1:], [0]])
+    near_before = np.concatenate([[-ROWS - 1], end[:-1]]) > first - ROWS
+    near_after = np.concatenate([first[1:], [candles.height + ROWS]]) < end + ROWS
+    long &= ~(near_before & (before * FROZEN_RATIO > lengths)) & ~(near_after & (after * FROZEN_RATIO > lengths))
+    long &= (first >= FEWEST_ROWS) & (end <= candles.height - FEWEST_ROWS)
+    opens, closes, width = opens_of(candles), candles["close"].to_numpy(), width_of(interval)
+    found: list[FrozenRun] = []
+    for run in np.flatnonzero(long):
+        low, high = np.searchsorted(end, first[run] - ROWS, side="right"), np.searchsorted(first, end[run] + ROWS)
+        around = np.concatenate([lengths[low:run], lengths[run + 1 : high]])
+        if around.max(initial=0) * FROZEN_RATIO <= lengths[run]:
+            within = TimeRange(moment(opens[first[run]]), moment(opens[end[run] - 1] + width))
+            found.append(FrozenRun(interval, within, float(closes[first[run]]), int(lengths[run])))
+    return found
+
+
+def moved(candles: pl.DataFrame, within: TimeRange) -> bool:
+    """Whether the price of a market moved in most of its candles that open in `within`, of at least three."""
+    candles = candles.filter(pl.col("timestamp").is_between(within.start, within.end, closed="left"))
+    if candles.height < MOVED_CANDLES:
+        return False
+    return int((~_is_still(candles)).sum()) >= max(MOVED_CANDLES, MOVED_SHARE * candles.height)
+
+
+def _bad_rows(candles: pl.DataFrame) -> Flags:
+    """One row a column of _EXPECTED, one column a candle: what is wrong."""
+    prices = {name: candles[name].to_numpy() for name in PRICES}
+    high, low = prices["high"], prices["low"]
+    others = np.stack([prices["open"], prices["close"]])
+    bad = {name: ~(np.isfinite(values) & (values > 0)) for name, values in prices.items()}
+    bad["high"] |= high < np.maximum(others.max(axis=0), low)
+    bad["low"] |= low > others.min(axis=0)
+    volume = candles["volume"].to_numpy()
+    bad["volume"] = ~(np.isfinite(volume) & (volume >= 0))
+    bad["trades"] = candles["trades"].to_numpy() < 0
+    return np.stack([bad[name] for name in _EXPECTED])
+
+
+class _Badness:
+    """What is wrong with a row."""
+
+    def __init__(self, candles: pl.DataFrame, bad: Flags) -> None:
+        self._candles, self._bad = candles, bad
+
+    def __call__(self, row: int) -> dict[str, Any]:
+        column = tuple(_EXPECTED)[int(self._bad[:, row].argmax())]
+        value = self._candles[column][row]
+        # JSON has no word for nan and infinity.
+        told = value if math.isfinite(value) else str(value)
+        return {"column": column, "value": told, "expected": _EXPECTED[column]}
+
+
+class _Volumes:
+    """Volume and trades of a row."""
+
+    def __init__(self, candles: pl.DataFrame) -> None:
+        self._candles = candles
+
+    def __call__(self, row: int) -> dict[str, Any]:
+        return {"volume": float(self._candles["volume"][row]), "trades": int(self._candles["trades"][row])}
+
+
+def _flaws(
+    candles: pl.DataFrame, interval: Interval, kind: FlawKind, wrong: Flags, evidence: _Badness | _Volumes
+) -> Iterator[Flaw]:
+    """One flaw for wrong rows in adjacent slots."""
+    at = np.flatnonzero(wrong)
+    if not len(at):
+        return
+    opens, width = opens_of(candles), width_of(interval)
+    for group in np.split(at, np.flatnonzero(np.diff(opens[at]) != width) + 1):
+        within = TimeRange(moment(opens[group[0]]), moment(opens[group[-1]] + width))
+        yield Flaw(interval, kind, within, {**evidence(int(group[0])), "candles": len(group)})
+
+
+def _spikes(candles: pl.DataFrame, interval: Interval) -> Iterator[Flaw]:
+    """Each row whose high, or low, is far from what both of its neighbours reached."""
+    if candles.height <= 2 * FEWEST_ROWS:
+        return
+    opened, high, low, closed = (np.log(candles[name].to_numpy()) for name in ("open", "high", "low", "close"))
+    heights, depths = _beyond_neighbours(high), _beyond_neighbours(-low)
+    opens, width = opens_of(candles), width_of(interval)
+    least = math.log(SPIKE_FACTOR)
+    for row in np.flatnonzero(np.maximum(heights, depths) >= least):
+        stands_out, column = (heights, "high") if heights[row] >= depths[row] else (depths, "low")
+        size = float(stands_out[row])
+        is_back = abs(closed[row - 1] - opened[row + 1]) <= BACK * size
+        if is_back and _usual(stands_out, row) * SPIKE_RATIO <= size:
+            within = TimeRange(moment(opens[row]), moment(opens[row] + width))
+            factor = math.exp(size if column == "high" else -size)
+            evidence = {"price": float(candles[column][int(row)]), "factor": factor}
+            yield Flaw(interval, FlawKind.PRICE_SPIKE, within, evidence)
+
+
+def _beyond_neighbours(extreme: Floats) -> Floats:
+    """By how much each row reaches beyond both of its neighbours; not judged (0) where a side has too few rows."""
+    beyond = np.zeros(len(extreme))
+    beyond[1:-1] = extreme[1:-1] - np.maximum(extreme[:-2], extreme[2:])
+    beyond[:FEWEST_ROWS] = beyond[-FEWEST_ROWS:] = 0.0
+    return np.maximum(beyond, 0.0)
+
+
+def _usual(beyond: Floats, row: int) -> float:
+    """What all but the wildest hundredth of the rows around do. inf where too few of them are there to tell."""
+    around = np.concatenate([beyond[max(row - ROWS, 0) : row], beyond[row + 1 : row + 1 + ROWS]])
+    return float(np.quantile(around, 1.0 - WILDEST)) if len(around) >= 2 * FEWEST_ROWS else math.inf
+
+
+def _still_runs(candles: pl.DataFrame, held: Held, interval: Interval) -> tuple[Moments, Moments]:
+    """(first rows, rows after the last ones) of the runs of candles at the price of the row before, in order."""
+    still = _is_still(candles)
+    opens = opens_of(candles)
+    starts, ends = edges(held.covered)
+    # Rows that belong to different answered ranges are no neighbours.
+    part = np.searchsorted(starts, opens, side="right")
+    still[1:] &= part[1:] == part[:-1]
+    still &= np.searchsorted(ends, opens, side="right") < part
+    steps = np.diff(np.concatenate([[0], still.astype(np.int8), [0]]))
+    return np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+
+
+def _is_still(candles: pl.DataFrame) -> Flags:
+    """Which rows hold no other price than the close of the row before. The first one has none before it."""
+    high, low, close = (candles[name].to_numpy() for name in ("high", "low", "close"))
+    still: Flags = high == low
+    still[1:] &= high[1:] == close[:-1]
+    still[:1] = False
+    return still
