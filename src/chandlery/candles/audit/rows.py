@@ -75,13 +75,15 @@ def row_flaws(held: Held, interval: Interval) -> list[Flaw]:
     if candles.is_empty():
         return []
     bad = _bad_rows(candles)
-    traded, moved = candles["trades"].to_numpy() > 0, candles["volume"].to_numpy() > 0
+    possible: Flags = ~bad.any(axis=0)
+    counted: Flags = candles["trades"].to_numpy() > 0
+    weighed: Flags = candles["volume"].to_numpy() > 0
     figures = _Volumes(candles)
     flaws = [
-        *_flaws(candles, interval, FlawKind.BAD_ROW, bad.any(axis=0), _Badness(candles, bad)),
-        *_flaws(candles, interval, FlawKind.NO_TRADES, ~bad.any(axis=0) & ~traded & moved, figures),
-        *_flaws(candles, interval, FlawKind.NO_VOLUME, ~bad.any(axis=0) & traded & ~moved, figures),
-        *_spikes(candles.filter(pl.Series(~bad.any(axis=0))), interval),
+        *_flaws(candles, interval, FlawKind.BAD_ROW, ~possible, _Badness(candles, bad)),
+        *_flaws(candles, interval, FlawKind.NO_TRADES, possible & ~counted & weighed, figures),
+        *_flaws(candles, interval, FlawKind.NO_VOLUME, possible & counted & ~weighed, figures),
+        *_spikes(candles.filter(pl.Series(possible)), interval),
     ]
     return sorted(flaws, key=lambda flaw: (flaw.range, flaw.kind))
 
@@ -183,14 +185,14 @@ def _spikes(candles: pl.DataFrame, interval: Interval) -> Iterator[Flaw]:
     heights, depths = _beyond_neighbours(high), _beyond_neighbours(-low)
     opens, width = opens_of(candles), width_of(interval)
     least = math.log(SPIKE_FACTOR)
-    for row in np.flatnonzero(np.maximum(heights, depths) >= least):
+    for row in np.flatnonzero(np.maximum(heights, depths) >= least).tolist():
         stands_out, column = (heights, "high") if heights[row] >= depths[row] else (depths, "low")
         size = float(stands_out[row])
         is_back = abs(closed[row - 1] - opened[row + 1]) <= BACK * size
         if is_back and _usual(stands_out, row) * SPIKE_RATIO <= size:
             within = TimeRange(moment(opens[row]), moment(opens[row] + width))
             factor = math.exp(size if column == "high" else -size)
-            evidence = {"price": float(candles[column][int(row)]), "factor": factor}
+            evidence = {"price": float(candles[column][row]), "factor": factor}
             yield Flaw(interval, FlawKind.PRICE_SPIKE, within, evidence)
 
 
