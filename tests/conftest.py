@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from pytest_django import Settings
 
 from chandlery.config.options import HOME, OPTIONS
@@ -56,6 +57,12 @@ def run(home: Path) -> Run:
         return CompletedRun(ended.returncode, ended.stdout, ended.stderr)
 
     return run
+
+
+@pytest.fixture
+def client() -> Client:
+    """A browser on this machine: it asks by this machine's own name."""
+    return Client(headers={"host": "localhost"})
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,10 @@ class Environment:
     def flag(self, name: str) -> bool:
         return self.text(name).lower() in environ.Env.BOOLEAN_TRUE_STRINGS
 
+    def words(self, name: str) -> list[str]:
+        """What is joined by commas."""
+        return [word.strip() for word in self.text(name).split(",") if word.strip()]
+
     def positive(self, name: str, default: int) -> int:
         value = self.text(name) or str(default)
         if not value.isdecimal() or int(value) < 1:
@@ -137,6 +141,12 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def package_folder(name: str) -> Path | None:
+    """Where a package is installed, without importing it; None where it is not."""
+    found = find_spec(name)
+    return Path(found.origin).parent if found is not None and found.origin else None
 
 
 def kept_secret(home: Path) -> str:

@@ -77,6 +77,21 @@ OPTIONS = (
         "A time such as 2026-01-31T12:00:00Z, to run as if it were then.",
         default_in_words="the system's clock",
     ),
+    Option(
+        "ALLOWED_HOSTS",
+        "By which names pages and API may be asked for, joined by commas.",
+        default="127.0.0.1,localhost,[::1]",
+    ),
+    Option(
+        "WEB_LOGIN_REQUIRED",
+        "Whether reading takes a login, on this machine too. From other machines it always does.",
+        default="false",
+    ),
+    Option(
+        "API_TOKEN",
+        "What a program shows to the JSON API: to start and stop jobs, and to read where reading takes a login.",
+        default_in_words="the API starts and stops nothing",
+    ),
     Option("DEBUG", "Django's debug pages. Never where others reach the machine.", default="false"),
     Option(
         "SECRET_KEY",

@@ -4,7 +4,7 @@ import os
 
 from django.utils.functional import SimpleLazyObject
 
-from chandlery.config.environment import Environment, home_folder, kept_secret, processors
+from chandlery.config.environment import Environment, home_folder, kept_secret, package_folder, processors
 from chandlery.exchanges.kraken.api.settings import ApiSettings
 
 # ------------------------------------------------------------------------------------------------ Chandlery's own
@@ -29,6 +29,13 @@ KRAKEN_API = ApiSettings(
     budget=CHANDLERY_HOME / "data" / "kraken-requests.sqlite3",
 )
 LOG_FILE = _env.path("LOG_FILE")
+WEB_LOGIN_REQUIRED = _env.flag("WEB_LOGIN_REQUIRED")
+API_TOKEN = _env.text("API_TOKEN")
+
+# Pages and API are there where their packages are: pip install 'chandlery[web]'. None of them is imported here, for
+# every command would wait for it.
+_web_packages = {name: package_folder(name) for name in ("django_htmx", "granian", "ninja", "plotly")}
+WEB_INSTALLED = all(_web_packages.values())
 
 # How a person calls us, for messages that say what to run next; `chandlery` where there is no checkout.
 PROGRAM = os.environ.get("CHANDLERY_PROGRAM", "python manage.py")
@@ -38,7 +45,7 @@ PROGRAM = os.environ.get("CHANDLERY_PROGRAM", "python manage.py")
 DEBUG = _env.flag("DEBUG")
 # Only pages need it: it is read, or made, when a page first asks.
 SECRET_KEY = _env.text("SECRET_KEY") or SimpleLazyObject(lambda: kept_secret(CHANDLERY_HOME))
-ALLOWED_HOSTS = ["127.0.0.1", "[::1]", "localhost"]
+ALLOWED_HOSTS = _env.words("ALLOWED_HOSTS")
 
 DATABASES = {"default": _env.database("DATABASE_URL")}
 MIGRATION_MODULES = {"chandlery": "chandlery.models.migrations"}
@@ -52,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    *(["chandlery.web", "django_htmx"] if WEB_INSTALLED else []),
 ]
 
 MIDDLEWARE = [
@@ -63,7 +71,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    *(["chandlery.web.access.ReadersOnly", "django_htmx.middleware.HtmxMiddleware"] if WEB_INSTALLED else []),
 ]
+if WEB_INSTALLED:
+    MIDDLEWARE.insert(0, "chandlery.web.security.ContentSecurityPolicy")
 
 ROOT_URLCONF = "chandlery.config.urls"
 ASGI_APPLICATION = "chandlery.config.asgi.application"
@@ -87,6 +98,18 @@ STATIC_URL = "static/"
 # Scripts and styles are served out of the installed packages: there is no `collectstatic` to forget.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+STATICFILES_DIRS = [
+    (name, folder / inside)
+    for name, inside in (("ninja", "static/ninja"), ("plotly", "package_data"))
+    if WEB_INSTALLED and (folder := _web_packages[name])
+]
+
+# Nothing of ours is for other sites: neither in frames, nor by links that say where they are.
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+LOGIN_URL = "admin:login"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
