@@ -22,6 +22,8 @@ from chandlery.models.candle_audit import CandleAudit
 
 SeriesKey = tuple[int, int]
 """Primary key of the market, interval in minutes."""
+Answer = tuple[int, Evidence, datetime, datetime]
+"""Primary key of the market, what the answer is worth, start and end."""
 
 
 class CoverageRanges(models.Manager["DataCoverageRange"]):
@@ -46,6 +48,20 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
             if key in wanted:
                 layers[key][Evidence(Source(row[2]), row[3], row[4], row[5])].append(TimeRange(row[6], row[7]))
         return {key: {kind: RangeSet(ranges) for kind, ranges in layers[key].items()} for key in wanted}
+
+    def answers(self, markets: Iterable[int], interval_minutes: int) -> Iterable[Answer]:
+        """Every answer for one interval of these markets, in one query."""
+        rows = self.filter(market__in=list(markets), interval_minutes=interval_minutes)
+        columns = ("market_id", "source", "derived", "proven", "provisional", "start_date", "end_date")
+        for pk, source, derived, proven, provisional, start, end in rows.values_list(*columns).iterator():
+            yield pk, Evidence(Source(source), derived, proven, provisional), start, end
+
+    def marks(self) -> dict[int, tuple[int, int]]:
+        """For each market something that changes whenever what it is covered by does, in one query: rows are added and
+        deleted, never moved, and no key is used again.
+        """
+        rows = self.order_by().values_list("market_id").annotate(number=models.Count("pk"), newest=models.Max("pk"))
+        return {pk: (number, newest) for pk, number, newest in rows}
 
     def extend(
         self,
@@ -168,6 +184,33 @@ class DataCoverageRange(models.Model):
             self.save(update_fields=["record_count", "last_verified"])
 
 
+class TradedArrays(models.Manager["TradedDays"]):
+    """Questions about traded days."""
+
+    def of_interval(self, markets: Iterable[int], interval_minutes: int) -> dict[int, TradedDays]:
+        """By primary key of the market, in one query."""
+        rows = self.filter(market__in=list(markets), interval_minutes=interval_minutes).iterator()
+        return {row.market_id: row for row in rows}
+
+    def first_slots(self, markets: Iterable[int]) -> dict[int, dict[Interval, datetime]]:
+        """The open of the first stored slot at each interval, by primary key of the market, in one query."""
+        found: dict[int, dict[Interval, datetime]] = defaultdict(dict)
+        rows = self.filter(market__in=list(markets))
+        for pk, minutes, first in rows.values_list("market_id", "interval_minutes", "first_slot").iterator():
+            found[pk][Interval(minutes)] = first
+        return found
+
+    def marks(self) -> dict[int, int]:
+        """For each market something that changes whenever its traded days do, in one query."""
+        found: dict[int, int] = defaultdict(int)
+        rows = self.order_by("market_id", "interval_minutes")
+        for pk, minutes, packed, last in rows.values_list(
+            "market_id", "interval_minutes", "packed", "last_slot"
+        ).iterator():
+            found[pk] = hash((found[pk], minutes, zlib.crc32(packed), last))
+        return found
+
+
 class TradedDays(models.Model):
     """Traded slots a UTC day of one series, as a compressed array of uint16: reports need no store."""
 
@@ -178,6 +221,8 @@ class TradedDays(models.Model):
     first_slot = models.DateTimeField(help_text="Open of the first stored slot.")
     last_slot = models.DateTimeField(help_text="Open of the last stored slot.")
     candles = models.PositiveBigIntegerField(help_text="The sum of the array.")
+
+    objects: ClassVar[TradedArrays] = TradedArrays()
 
     class Meta:
         ordering = ("market", "interval_minutes")

@@ -161,6 +161,16 @@ class QualityFindings(models.Manager["QualityFinding"]):
             ranges[FindingKind(kind)][pk, minutes].append(TimeRange(start, end))
         return {kind: {key: RangeSet(found) for key, found in held.items()} for kind, held in ranges.items()}
 
+    def marks(self) -> dict[int, int]:
+        """For each market something that changes whenever OPEN findings contradict other slots than before, in one
+        query.
+        """
+        found: dict[int, int] = defaultdict(int)
+        rows = self.filter(kind__in=CONTRADICTING, state=FindingState.OPEN).order_by("market_id", "pk")
+        for pk, *told in rows.values_list("market_id", "kind", "interval_minutes", "start", "end").iterator():
+            found[pk] = hash((found[pk], *told))
+        return found
+
     def filled_anew(self, markets: Iterable[int]) -> dict[SeriesKey, list[Doubt]]:
         """Where slots are to be answered anew, by series, in one query. Of a kind that contradicts nothing, the first
         MOST_FILLED_ANEW of a series.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
@@ -100,6 +101,22 @@ class AuditedSeries(models.Manager["AuditedWeeks"]):
         rows = self.filter(market__in=list(markets), confirmed_weeks__gt=0)
         found = rows.values_list("market_id", "interval_minutes", "first_week", "verdicts")
         return {(pk, minutes): _confirmed(first, packed) for pk, minutes, first, packed in found.iterator(BATCH)}
+
+    def confirmed_at(self, markets: Iterable[int], interval_minutes: int) -> dict[int, RangeSet]:
+        """The same for one interval, by primary key of the market."""
+        rows = self.filter(market__in=list(markets), interval_minutes=interval_minutes, confirmed_weeks__gt=0)
+        found = rows.values_list("market_id", "first_week", "verdicts")
+        return {pk: _confirmed(first, packed) for pk, first, packed in found.iterator(BATCH)}
+
+    def marks(self) -> dict[int, int]:
+        """For each market something that changes whenever its verdicts do, in one query."""
+        found: dict[int, int] = defaultdict(int)
+        rows = self.order_by("market_id", "interval_minutes")
+        for pk, minutes, first, packed in rows.values_list(
+            "market_id", "interval_minutes", "first_week", "verdicts"
+        ).iterator(BATCH):
+            found[pk] = hash((found[pk], minutes, first, zlib.crc32(packed)))
+        return found
 
     def outdate(self, market: Market, interval_minutes: int, within: RangeSet) -> None:
         """Candles in `within` may have changed: those weeks are to be counted anew. One cheap query where none of them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,7 +26,13 @@ from chandlery.stores.base import CandleStore
 
 def report(selection: Selection, markets: Sequence[Market], store: CandleStore, now: datetime) -> CompletenessReport:
     """The verdicts of every series of the selection, counted, with its gaps."""
-    facts = know(markets, store, now)
+    return report_known(selection, markets, know(markets, store, now), now)
+
+
+def report_known(
+    selection: Selection, markets: Sequence[Market], facts: Mapping[str, MarketFacts], now: datetime
+) -> CompletenessReport:
+    """The same of what is known already."""
     statuses = _statuses(markets)
     entries = [
         _entry(facts[market.altname], interval, selection, statuses, now)
