@@ -8,8 +8,6 @@ import shlex
 import shutil
 import sys
 from argparse import ArgumentParser
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -19,10 +17,21 @@ from rich.console import Console
 from rich.table import Table
 
 from chandlery.config.database import ensure_migrated
+from chandlery.config.surroundings import clock, surroundings, tiers, tiers_file
 from chandlery.errors import ChandleryError
-from chandlery.exchanges.kraken.tiers import TierTable, load_tiers
 from chandlery.pipeline.markets import ensure_markets
-from chandlery.pipeline.request import Clock, Surroundings
+
+__all__ = [
+    "ChandleryCommand",
+    "Error",
+    "as_text",
+    "clock",
+    "command_line",
+    "one_line_errors",
+    "surroundings",
+    "tiers",
+    "tiers_file",
+]
 
 
 class Error(CommandError):
@@ -92,21 +101,3 @@ def as_text(table: Table) -> str:
     with console.capture() as captured:
         console.print(table)
     return captured.get()
-
-
-def tiers_file() -> Path | None:
-    return Path(settings.TIERS_FILE) if settings.TIERS_FILE else None
-
-
-def tiers() -> TierTable:
-    return load_tiers(tiers_file())
-
-
-def clock() -> Clock:
-    """The system's clock, or the fixed time that the setting CLOCK names."""
-    fixed: datetime | None = settings.CLOCK
-    return (lambda: fixed) if fixed is not None else (lambda: datetime.now(UTC))
-
-
-def surroundings() -> Surroundings:
-    return Surroundings(settings.CANDLE_STORE, Path(settings.CHANDLERY_HOME), clock(), api=settings.KRAKEN_API)

@@ -11,9 +11,9 @@ from rich.table import Table
 from chandlery.management.base import ChandleryCommand, as_text, clock
 from chandlery.models import IngestionJob
 from chandlery.pipeline.lease import settle_dead
-from chandlery.reporting.as_json import instant
+from chandlery.reporting.jobs import job_as_json, what_text
 from chandlery.reporting.progress import compact
-from chandlery.reporting.wording import listed, plural
+from chandlery.reporting.wording import plural
 
 #: Fewer columns, and the table stands closer.
 WIDE = 100
@@ -37,7 +37,7 @@ class Command(ChandleryCommand):
         settle_dead(clock()())
         jobs = list(IngestionJob.objects.order_by("-created_at")[: max(0, options["limit"])])
         if options["json"]:
-            self.stdout.write(json.dumps({"jobs": [as_json(job) for job in jobs]}, indent=2))
+            self.stdout.write(json.dumps({"jobs": [job_as_json(job) for job in jobs]}, indent=2))
         elif not jobs:
             start = f"{settings.PROGRAM} ingest_kraken_unified --tier TIER1 --complete"
             self.stdout.write(f"No jobs yet. Start one: {start}")
@@ -45,43 +45,6 @@ class Command(ChandleryCommand):
             self.stdout.write(as_text(_table(jobs)))
             if more := IngestionJob.objects.count() - len(jobs):
                 self.stdout.write(f"… and {more:,} more: --limit {len(jobs) + more}")
-
-
-def as_json(job: IngestionJob) -> dict[str, Any]:
-    """One job, times ISO 8601 with Z."""
-    return {
-        "job_id": str(job.job_id),
-        "tier": job.tier,
-        "markets": job.markets,
-        "quotes": job.quotes,
-        "intervals": job.intervals,
-        "start_date": instant(job.start_date),
-        "end_date": instant(job.end_date),
-        "incremental": job.incremental,
-        "status": job.status,
-        "created_at": instant(job.created_at),
-        "started_at": instant(job.started_at),
-        "completed_at": instant(job.completed_at),
-        "total_files": job.total_files,
-        "files_ingested": job.files_ingested,
-        "files_skipped": job.files_skipped,
-        "files_failed": job.files_failed,
-        "records_ingested": job.records_ingested,
-        "requests_made": job.requests_made,
-        "series_failed": job.series_failed,
-        "candles_fetched": job.candles_fetched,
-        "candles_revised": job.candles_revised,
-        "candles_conflicting": job.candles_conflicting,
-        "candles_derived": job.candles_derived,
-        "trades_walked": job.trades_walked,
-        "trade_budget": job.trade_budget,
-        "error_message": job.error_message,
-    }
-
-
-def what_text(job: IngestionJob, most: int = 3) -> str:
-    """TIER1, TIER2; or the first of its markets."""
-    return job.tier.replace(",", ", ") or listed(job.markets, most)
 
 
 def _table(jobs: list[IngestionJob]) -> Table:

@@ -1,26 +1,20 @@
 """Everything about one job."""
 
 import json
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db.models import Q, Sum
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.management.base import ChandleryCommand, clock
-from chandlery.management.commands.list_jobs import as_json, what_text
 from chandlery.management.step_text import failure_text
-from chandlery.models import OPEN, FileStatus, GapRecord, GapStatus, IngestionJob, JobStatus, Lease
+from chandlery.models import IngestionJob, JobStatus
+from chandlery.pipeline.job_facts import JobFacts
 from chandlery.pipeline.jobs import find_job
 from chandlery.pipeline.lease import settle_dead
-from chandlery.pipeline.markets import select
-from chandlery.pipeline.request import Selection
-from chandlery.reporting.as_json import instant
+from chandlery.reporting.jobs import what_text
 from chandlery.reporting.wording import days, listed, plain, plural, widths
 
 MOST_FAILURES = 20
@@ -28,13 +22,6 @@ MOST_FAILURES = 20
 MOST_NAMES = 6
 #: What stops a run without a word.
 _SIGNALS = {"KeyboardInterrupt": "stopped at once by Ctrl-C", "GeneratorExit": "not gone on with"}
-_OPTIONS = (
-    ("complete", True, "--complete"),
-    ("incremental", True, "--incremental"),
-    ("stop_on_error", True, "--stop-on-error"),
-    ("api_backfill_enabled", False, "--no-api-backfill"),
-    ("auto_gap_fill", False, "--no-auto-gap-fill"),
-)
 
 
 class Command(ChandleryCommand):
@@ -56,70 +43,14 @@ class Command(ChandleryCommand):
             self.stdout.write(line)
 
 
-@dataclass(frozen=True, slots=True)
-class JobFacts:
-    """A job with what is on record of its work. `failures`: file, series or the API as a whole, and its line."""
-
-    job: IngestionJob
-    failures: tuple[tuple[str, str], ...]
-    gaps: int
-    candles_missing: int
-    lease: Lease | None
-
-    @classmethod
-    def of(cls, job: IngestionJob) -> "JobFacts":
-        """Raises a UsageError where its markets are no longer known."""
-        gaps = _gaps(job)
-        left = gaps.aggregate(candles=Sum("missing_candles"))
-        files = job.files.filter(status=FileStatus.FAILED).values_list("file_path", "error_message")
-        unanswered = (
-            gaps.filter(status=GapStatus.FAILED, backfill_attempted_at__gte=job.created_at)
-            .values_list("market__altname", "interval_minutes", "error_message")
-            .order_by("market__altname", "interval_minutes")
-            .distinct()
-        )
-        series = ((f"{altname} {minutes}min", error) for altname, minutes, error in unanswered)
-        # What a job that goes on keeps is of the time before.
-        kept = [] if job.status == JobStatus.RUNNING else [(what, error) for what, error in job.failures]
-        told = {error for _, error in kept}
-        failures = [*kept, *((what, error) for what, error in (*files, *series) if error not in told)]
-        return cls(job, tuple(failures), gaps.count(), left["candles"] or 0, job.leases.first())
-
-    @property
-    def resume(self) -> str:
-        """The command that goes on with it; empty while it runs."""
-        running = self.job.status == JobStatus.RUNNING
-        return "" if running else f"{settings.PROGRAM} ingest_kraken_unified --resume {str(self.job.job_id)[:8]}"
-
-    def as_json(self) -> dict[str, Any]:
-        lease = self.lease
-        return {
-            **as_json(self.job),
-            "sources": _sources(self.job),
-            "options": _options(self.job),
-            "failures": [{"what": what, "error": error} for what, error in self.failures],
-            "gaps": self.gaps,
-            "candles_missing": self.candles_missing,
-            "held_by": {
-                "host": lease.host,
-                "process": lease.pid,
-                "since": instant(lease.acquired_at),
-                "heard_of": instant(lease.renewed_at),
-            }
-            if lease
-            else None,
-            "resume": self.resume or None,
-        }
-
-
 def job_lines(found: JobFacts, most: int) -> Iterator[str]:
     """For a person; `most` is how many reasons of failures are given."""
     job, lease = found.job, found.lease
     yield f"Job {job.job_id}"
     facts = {
         "Asked": _asked(job),
-        "Options": ", ".join(_options(job)),
-        "Sources": ", ".join(plain(path) for path in _sources(job)),
+        "Options": ", ".join(found.options),
+        "Sources": ", ".join(plain(path) for path in found.sources),
         "Status": job.status + (f": {plain(_why(job))}" if job.error_message else ""),
         "Started": f"{job.started_at:%Y-%m-%d %H:%M} UTC" if job.started_at else "",
         "Stopped" if job.status == JobStatus.PAUSED else "Ended": (
@@ -196,27 +127,3 @@ def _trades(job: IngestionJob) -> str:
     else:
         return ""
     return f"{plural(job.trades_walked, 'trade')} walked; {budget}"
-
-
-def _options(job: IngestionJob) -> list[str]:
-    return [option for field, when, option in _OPTIONS if getattr(job, field) is when]
-
-
-def _sources(job: IngestionJob) -> list[str]:
-    return [path for path in job.csv_source_dir.split(os.pathsep) if path]
-
-
-def _gaps(job: IngestionJob) -> Any:
-    """The open gaps of what the job was asked for."""
-    selection = Selection(
-        intervals=tuple(map(Interval, job.intervals)),
-        tiers=tuple(tier for tier in job.tier.split(",") if tier),
-        markets=tuple(job.markets),
-        quotes=tuple(job.quotes),
-    )
-    within = Q(status__in=OPEN, interval_minutes__in=job.intervals)
-    if job.start_date:
-        within &= Q(gap_end__gt=job.start_date)
-    if job.end_date:
-        within &= Q(gap_start__lt=job.end_date)
-    return GapRecord.objects.filter(within, market__in=select(selection))
