@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,3 +28,11 @@ def clock() -> Clock:
 
 def surroundings() -> Surroundings:
     return Surroundings(settings.CANDLE_STORE, Path(settings.CHANDLERY_HOME), clock(), api=settings.KRAKEN_API)
+
+
+def sources_of(named: Sequence[str]) -> tuple[Path, ...]:
+    """The sources named, or else the archive folder of the settings, if it is there."""
+    if named:
+        return tuple(Path(item) for item in named)
+    folder: Path | None = settings.ARCHIVE_DIR
+    return (folder,) if folder is not None and folder.exists() else ()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Sequence
-from pathlib import Path
 
 from django.conf import settings
 
+from chandlery.config.surroundings import sources_of
 from chandlery.pipeline.selecting import day, intervals_named, names, selection_of, tiers_named
 
 __all__ = [
@@ -72,14 +71,6 @@ def add_workers(parser: ArgumentParser) -> None:
         metavar="N",
         help=f"processes that read files (default: {settings.WORKERS})",
     )
-
-
-def sources_of(named: Sequence[str]) -> tuple[Path, ...]:
-    """The sources named, or else the archive folder of the settings, if it is there."""
-    if named:
-        return tuple(Path(item) for item in named)
-    folder: Path | None = settings.ARCHIVE_DIR
-    return (folder,) if folder is not None and folder.exists() else ()
 
 
 def _processes(value: str) -> int:

@@ -90,3 +90,8 @@ class GapRecord(models.Model):
     @property
     def range(self) -> TimeRange:
         return TimeRange(self.gap_start, self.gap_end)
+
+    def accept(self) -> None:
+        """It stays open, and nothing tries to fill it."""
+        self.status = GapStatus.ACCEPTED
+        self.save(update_fields=["status"])

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
 from chandlery.candles.interval import Interval
-from chandlery.errors import ChandleryError, UsageError
+from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.tiers import TierTable
 from chandlery.models import GapRecord, IngestionJob, JobStatus
 from chandlery.pipeline import events
 from chandlery.pipeline.binding import bind, checked_store
 from chandlery.pipeline.discover import discover
+from chandlery.pipeline.jobs import new_job, require_begun
 from chandlery.pipeline.lease import Held, LeaseLost, settle_dead
 from chandlery.pipeline.markets import ensure_markets, register, select
 from chandlery.pipeline.request import IngestRequest, Selection, Surroundings
@@ -29,10 +28,6 @@ from chandlery.stores.base import CandleStore
 
 #: So many of a run's failures are kept with its job.
 MOST_FAILURES = 1000
-
-
-class StartsInFuture(UsageError):
-    """--start-date {start:%Y-%m-%d} lies in the future (it is {now:%Y-%m-%d %H:%M} UTC); name an earlier day"""
 
 
 class Interrupted(ChandleryError):
@@ -62,7 +57,8 @@ def run_job(
     resumed = None
     if resume is not None:
         resume.refresh_from_db()
-        resumed = _progress(resume)
+        # One that was only asked for is new.
+        resumed = _progress(resume) if resume.status != JobStatus.PENDING else None
     _begin(run, resume)
     try:
         bind(store, surroundings.store_url, surroundings.clock())
@@ -150,9 +146,8 @@ def _prepare(
     should_stop: Callable[[], bool],
     store: CandleStore,
 ) -> Run:
-    start, now = request.selection.start, surroundings.clock()
-    if start is not None and start >= now:
-        raise StartsInFuture(start=start, now=now)
+    now = surroundings.clock()
+    require_begun(request.selection, now)
     found = discover(request.sources)
     with transaction.atomic():  # a market that nobody knows undoes what the names of files brought
         register(found.altnames, tiers)
@@ -171,39 +166,16 @@ def _begin(run: Run, resume: IngestionJob | None) -> None:
     series = [(market, int(interval)) for market in run.markets for interval in run.request.selection.intervals]
     with transaction.atomic():
         if resume is None:
-            run.job = _new_job(run, now)
+            run.job = new_job(run.request, run.markets, now, JobStatus.RUNNING)
         else:
             run.job = resume
             run.job.status, run.job.completed_at, run.job.error_message = JobStatus.RUNNING, None, ""
+            run.job.started_at = run.job.started_at or now
             run.job.failures = []
             # Files that failed are tried again.
             run.job.files_failed = run.job.series_failed = 0
             run.job.save()
         run.lease = Held.acquire(f"job {str(run.job.pk)[:8]}", run.job, series, run.surroundings.time_of_day)
-
-
-def _new_job(run: Run, now: datetime) -> IngestionJob:
-    asked = run.request.selection
-    return IngestionJob.objects.create(
-        tier=",".join(asked.tiers),
-        markets=list(asked.markets),
-        quotes=list(asked.quotes),
-        intervals=[int(interval) for interval in asked.intervals],
-        start_date=asked.start,
-        end_date=asked.end,
-        status=JobStatus.RUNNING,
-        created_at=now,
-        started_at=now,
-        assets_count=len({market.base_id or market.pk for market in run.markets}),
-        csv_source_dir=os.pathsep.join(str(path.absolute()) for path in run.request.sources),
-        sources=[str(path.absolute()) for path in run.request.sources] if run.request.sources_named else None,
-        api_backfill_enabled=run.request.api_backfill,
-        auto_gap_fill=run.request.auto_gap_fill,
-        complete=run.request.complete,
-        incremental=run.request.incremental,
-        stop_on_error=run.request.stop_on_error,
-        trade_budget=run.request.trade_budget,
-    )
 
 
 def _progress(job: IngestionJob) -> events.Resumed:

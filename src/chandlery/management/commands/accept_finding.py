@@ -6,25 +6,11 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import transaction
 
-from chandlery.errors import UsageError
 from chandlery.management.base import ChandleryCommand
-from chandlery.models import FindingState, QualityFinding
+from chandlery.pipeline.accept import accept_findings, require_reason
 from chandlery.pipeline.findings import entry_of
 from chandlery.reporting.findings import finding_text
-
-
-class NoSuchFinding(UsageError):
-    """There is no finding {id}; audit_candles lists them with their numbers"""
-
-
-class FindingIsGone(UsageError):
-    """Finding {id} is RESOLVED since {since:%Y-%m-%d %H:%M} UTC: its cause is gone, there is nothing to accept"""
-
-
-class NoReason(UsageError):
-    """--why is empty; say in a few words why it is as it should be"""
 
 
 class Command(ChandleryCommand):
@@ -38,26 +24,10 @@ class Command(ChandleryCommand):
         parser.add_argument("--why", required=True, metavar="TEXT", help="why it is as it should be; kept with it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        why = options["why"].strip()
-        if not why:
-            raise NoReason
+        require_reason(options["why"])
         self.prepare_state()
-        with transaction.atomic():
-            rows = [_finding(number) for number in options["id"]]
-            for row in rows:
-                row.accept(why)
-        for row in rows:
+        for row in accept_findings(options["id"], options["why"]):
             self.stdout.write(f"Accepted #{row.pk}: {finding_text(entry_of(row))}")
-
-
-def _finding(number: int) -> QualityFinding:
-    """One that can be accepted. Raises NoSuchFinding, FindingIsGone."""
-    row = QualityFinding.objects.select_related("market").filter(pk=number).first()
-    if row is None:
-        raise NoSuchFinding(id=number)
-    if row.state == FindingState.RESOLVED:
-        raise FindingIsGone(id=number, since=row.resolved_at)
-    return row
 
 
 def _number(value: str) -> int:
