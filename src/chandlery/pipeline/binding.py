@@ -36,7 +36,16 @@ class StoreIncomplete(ChandleryError):
 
 
 def checked_store(url: str, home: Path) -> CandleStore:
-    """The store, if it is what state speaks of; nothing is written. Raises one of the errors above."""
+    """The store, if it is what state speaks of, series by series; nothing is written. Raises one of these errors."""
+    store = identified_store(url, home)
+    _check_series(store, url)
+    return store
+
+
+def identified_store(url: str, home: Path) -> CandleStore:
+    """The store, if it is the one that state speaks of; whether it has lost series is not looked at. For whoever only
+    reads, and often. Raises StoreEmptied, StoreExchanged, StoreUnknown.
+    """
     store = open_store(url, home)
     binding = StoreBinding.objects.first()
     identity = store.identity()
@@ -49,8 +58,6 @@ def checked_store(url: str, home: Path) -> CandleStore:
     # A run that was killed before it recorded anything leaves candles in the store that state is bound to.
     if not known and binding is None and any(store.series()):
         raise StoreUnknown(url=url, repair=_repair())
-    if known:
-        _check_series(store, url)
     return store
 
 
@@ -75,6 +82,8 @@ def _check_series(store: CandleStore, url: str) -> None:
         "market__exchange", "market__altname", "interval_minutes"
     )
     known = {Series(exchange, altname, Interval(minutes)) for exchange, altname, minutes in rows}
+    if not known:
+        return
     missing = sorted(known - set(store.series()))
     if missing:
         raise StoreIncomplete(url=url, missing=len(missing), known=len(known), example=missing[0], repair=_repair())

@@ -88,7 +88,7 @@ def select(selection: Selection) -> list[Market]:
     The last tier takes in unclassified markets, which files brought: nobody knows a better place for them.
     """
     if selection.markets:
-        chosen = [_named(name) for name in selection.markets]
+        chosen = [named(name) for name in selection.markets]
     else:
         _require_quotes(selection.quotes)
         chosen = list(
@@ -124,7 +124,7 @@ def of_asset(name: str, quote: str = "USD") -> list[Market]:
     based = Market.objects.select_related("base", "quote").filter(base__ticker__iexact=ticker).order_by("altname")
     if not based:
         try:
-            return [_named(name.strip())]
+            return [named(name.strip())]
         except UnknownMarket as error:
             raise UnknownAsset(**error.facts) from error
     recorded = set(on_record())
@@ -144,7 +144,8 @@ def _require_quotes(quotes: Iterable[str]) -> None:
             raise UnknownQuote(quote=quote, near=", ".join(near[:5]) or "USD, EUR")
 
 
-def _named(name: str) -> Market:
+def named(name: str) -> Market:
+    """The market that a person calls so: XBTUSD, BTC/USD. Raises UnknownMarket."""
     markets = Market.objects.select_related("base", "quote")
     for spelled in (name, name.upper()):
         stored = markets.filter(altname=spelled).first()

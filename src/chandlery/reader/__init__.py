@@ -1,0 +1,1 @@
+"""Candles for a script or a notebook: `from chandlery import open_candles`."""
