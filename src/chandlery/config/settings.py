@@ -34,7 +34,7 @@ API_TOKEN = _env.text("API_TOKEN")
 
 # Pages and API are there where their packages are: pip install 'chandlery[web]'. None of them is imported here, for
 # every command would wait for it.
-_web_packages = {name: package_folder(name) for name in ("django_htmx", "granian", "ninja", "plotly")}
+_web_packages = {name: package_folder(name) for name in ("django_htmx", "granian", "litecharts", "ninja")}
 WEB_INSTALLED = all(_web_packages.values())
 
 # How a person calls us, for messages that say what to run next; `chandlery` where there is no checkout.
@@ -89,6 +89,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                *(["chandlery.web.pages.frame.frame"] if WEB_INSTALLED else []),
             ]
         },
     }
@@ -100,7 +101,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 STATICFILES_DIRS = [
     (name, folder / inside)
-    for name, inside in (("ninja", "static/ninja"), ("plotly", "package_data"))
+    for name, inside in (("litecharts", "js"), ("ninja", "static/ninja"))
     if WEB_INSTALLED and (folder := _web_packages[name])
 ]
 

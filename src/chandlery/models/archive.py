@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from django.db import models
 
 from chandlery.models.asset import Market
 from chandlery.models.job import IngestionJob
+
+
+class Releases(models.Manager["ArchiveRelease"]):
+    """Questions about releases."""
+
+    def with_files(self) -> models.QuerySet[ArchiveRelease]:
+        """The newest first, each with the number of its files on record, of their rows, and of those that failed."""
+        failed = models.Count("files", filter=models.Q(files__status=FileStatus.FAILED))
+        counted = self.annotate(
+            number=models.Count("files"), recorded_rows=models.Sum("files__records_count"), failed=failed
+        )
+        return counted.order_by("-rank")
 
 
 class ArchiveRelease(models.Model):
@@ -18,6 +33,8 @@ class ArchiveRelease(models.Model):
     complete = models.BooleanField()
     whole = models.BooleanField(default=True, help_text="Whether what it lacks was not in the archive either.")
     members = models.JSONField(default=dict)
+
+    objects: ClassVar[Releases] = Releases()
 
     class Meta:
         ordering = ("rank",)
@@ -32,6 +49,33 @@ class FileStatus(models.TextChoices):
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files; empty: whatever."""
+
+    release: int | None = None
+    market: str = ""
+    interval: int | None = None
+    status: str = ""
+
+
+class FileRecords(models.Manager["FileIngestionRecord"]):
+    """Questions about files."""
+
+    def matching(self, wanted: FileFilter) -> models.QuerySet[FileIngestionRecord]:
+        """With their markets and releases, those recorded last first."""
+        rows = self.select_related("market", "release")
+        if wanted.release is not None:
+            rows = rows.filter(release=wanted.release)
+        if wanted.market:
+            rows = rows.filter(market__altname=wanted.market)
+        if wanted.interval is not None:
+            rows = rows.filter(interval_minutes=wanted.interval)
+        if wanted.status:
+            rows = rows.filter(status=wanted.status)
+        return rows.order_by("-completed_at", "file_path")
 
 
 class FileIngestionRecord(models.Model):
@@ -60,6 +104,8 @@ class FileIngestionRecord(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     error_message = models.TextField(blank=True)
+
+    objects: ClassVar[FileRecords] = FileRecords()
 
     class Meta:
         ordering = ("file_path",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from django.db import models
@@ -25,6 +26,17 @@ class GapStatus(models.TextChoices):
 OPEN = (GapStatus.DETECTED, GapStatus.BACKFILLING, GapStatus.UNFILLABLE, GapStatus.FAILED, GapStatus.ACCEPTED)
 
 
+@dataclass(frozen=True, slots=True)
+class GapFilter:
+    """Which gaps; empty: whatever. Without a status those that are open, accepted ones aside."""
+
+    tier: str = ""
+    market: str = ""
+    interval: int | None = None
+    reason: str = ""
+    status: str = ""
+
+
 class GapRecords(models.Manager["GapRecord"]):
     """Questions about gaps, each asked in one place."""
 
@@ -32,6 +44,21 @@ class GapRecords(models.Manager["GapRecord"]):
         """Those of these series that are open, with their markets, in order of time."""
         rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status__in=OPEN)
         return list(rows.order_by("gap_start").select_related("market"))
+
+    def matching(self, wanted: GapFilter) -> models.QuerySet[GapRecord]:
+        """With their markets, by market, interval and time."""
+        rows = self.select_related("market", "market__base")
+        statuses = [wanted.status] if wanted.status else [status for status in OPEN if status != GapStatus.ACCEPTED]
+        rows = rows.filter(status__in=statuses)
+        if wanted.tier:
+            rows = rows.filter(market__base__tier=wanted.tier)
+        if wanted.market:
+            rows = rows.filter(market__altname=wanted.market)
+        if wanted.interval is not None:
+            rows = rows.filter(interval_minutes=wanted.interval)
+        if wanted.reason:
+            rows = rows.filter(reason=wanted.reason)
+        return rows.order_by("market__altname", "interval_minutes", "gap_start")
 
     def marks(self) -> dict[int, int]:
         """For each market something that changes whenever somebody acts on one of its gaps, in one query."""

@@ -1,0 +1,182 @@
+"""The coverage map: markets by months or days, the shares of the verdicts in each; as a drawing, and as a table."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from chandlery.candles.interval import EPOCH, Interval
+from chandlery.candles.timerange import TimeRange
+from chandlery.config.surroundings import clock, surroundings
+from chandlery.errors import UsageError
+from chandlery.exchanges.base import Tier
+from chandlery.models import Market
+from chandlery.pipeline.coverage_map import STEPS, coverage_map
+from chandlery.pipeline.markets import on_record, select
+from chandlery.pipeline.report import report
+from chandlery.pipeline.request import Selection
+from chandlery.pipeline.selecting import names
+from chandlery.pipeline.standing import tier_of
+from chandlery.reporting.coverage_map import MINUTE, CoverageMap, encoded
+from chandlery.reporting.terminal import VERDICTS
+from chandlery.stores import open_store
+from chandlery.web.pages.asked import dates_asked, interval_asked, page
+from chandlery.web.pages.kept import Kept
+
+#: So many days of all markets are drawn at once; whoever wants more sees months.
+MOST_DAYS = 400
+MARKETS_A_PAGE = 100
+_maps: Kept[CoverageMap] = Kept(12)
+_drawings: Kept[tuple[bytes, bytes]] = Kept(12)
+
+
+class TooManyDays(UsageError):
+    """Days are shown of {most} days at most, not of {days:,}; give start and end, or look at months"""
+
+
+class WrongStep(UsageError):
+    """A column is a month or a day, not {step!r}"""
+
+
+@dataclass(frozen=True, slots=True)
+class MapAsked:
+    """Which map. `tier` empty: all markets on record; `quotes` empty: whatever they are quoted in."""
+
+    tier: str
+    quotes: tuple[str, ...]
+    interval: Interval
+    step: str
+    start: datetime | None
+    end: datetime | None
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> MapAsked:
+        """Raises a UsageError."""
+        asked = request.GET
+        start, end = dates_asked(asked)
+        step = asked.get("step") or "month"
+        if step not in STEPS:
+            raise WrongStep(step=step)
+        if step == "day" and (start is None or end is None or (end - start).days > MOST_DAYS):
+            raise TooManyDays(most=MOST_DAYS, days=(end - start).days if start and end else 5000)
+        tier = asked.get("tier", "").upper()
+        quotes = tuple(name.upper() for name in names(asked.getlist("quotes")))
+        return cls(
+            tier if tier in Tier.__members__ else "", quotes, interval_asked(asked, Interval.M60), step, start, end
+        )
+
+    @property
+    def selection(self) -> Selection:
+        return Selection((self.interval,), tiers=(self.tier,) if self.tier else (), start=self.start, end=self.end)
+
+    @property
+    def last(self) -> datetime | None:
+        """The last day, inclusive."""
+        return self.end - Interval.M1440.delta if self.end is not None else None
+
+    def markets(self) -> list[Market]:
+        """Those on record: of a market of which nothing is known there is nothing to draw."""
+        return [
+            market
+            for market in on_record()
+            if (not self.tier or tier_of(market) == self.tier)
+            and (not self.quotes or market.quote is None or market.quote.ticker in self.quotes)
+        ]
+
+
+@require_safe
+@page
+def coverage(request: HttpRequest) -> HttpResponse:
+    """The frame of the drawing, and all of its figures as a table."""
+    asked, now = MapAsked.of(request), clock()()
+    shown = _map_of(asked, now)
+    rows = sorted(zip(shown.rows, shown.tallies(), strict=True), key=lambda row: row[0].market)
+    if request.GET.get("sort") == "open":
+        rows.sort(key=lambda row: -(row[1].missing + row[1].suspect))
+    pages = Paginator(rows, MARKETS_A_PAGE)
+    context = {
+        "asked": asked,
+        "intervals": list(Interval),
+        "tiers": list(Tier),
+        "verdicts": [(verdict.value, name, why) for verdict, (name, _, why) in VERDICTS.items()],
+        "rows": pages.get_page(request.GET.get("page")),
+        "markets": len(rows),
+        "query": _without(request, "page"),
+        "cells": _without(request, "page", "sort"),
+        "days_query": _without(request, "page", "start", "end", "step"),
+        "first": EPOCH + int(shown.edges[0]) * MINUTE,
+        "last": EPOCH + int(shown.edges[-1]) * MINUTE - timedelta(days=1),
+    }
+    return render(request, "chandlery/coverage.html", context)
+
+
+@require_safe
+@page
+def coverage_cells(request: HttpRequest) -> HttpResponse:
+    """The cells of the drawing; see `encoded`."""
+    asked = MapAsked.of(request)
+    closed = asked.interval.floor(clock()())
+
+    def make() -> tuple[bytes, bytes]:
+        plain = encoded(_map_of(asked, closed), asked.step)
+        return plain, gzip.compress(plain, 3, mtime=0)
+
+    plain, packed = _drawings.get((asked, closed, settings.CANDLE_STORE), make)
+    takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = HttpResponse(packed if takes_gzip else plain, content_type="application/octet-stream")
+    if takes_gzip:
+        response["Content-Encoding"] = "gzip"
+    patch_vary_headers(response, ["Accept-Encoding"])
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+@require_safe
+@page
+def coverage_cell(request: HttpRequest) -> HttpResponse:
+    """One cell, as the report tells it: state and store are asked, slot by slot where it must be."""
+    interval = interval_asked(request.GET, Interval.M60)
+    start, end = dates_asked(request.GET)
+    selection = Selection((interval,), markets=(request.GET.get("market", ""),), start=start, end=end)
+    around = surroundings()
+    now = around.clock()
+    told = report(selection, select(selection), open_store(around.store_url, around.home), now)
+    entry = told.series[0]
+    figures = [
+        (verdict.value, name, getattr(entry.tally, verdict.value.lower()))
+        for verdict, (name, _, _) in VERDICTS.items()
+        if getattr(entry.tally, verdict.value.lower())
+    ]
+    within = TimeRange(start, end) if start and end else entry.range
+    context = {
+        "entry": entry,
+        "figures": figures,
+        "within": within,
+        "gaps": entry.gaps[:20],
+        "more": len(entry.gaps) - 20,
+    }
+    return render(request, "chandlery/_cell.html", context)
+
+
+def _map_of(asked: MapAsked, now: datetime) -> CoverageMap:
+    closed = asked.interval.floor(now)
+
+    def make() -> CoverageMap:
+        return coverage_map(asked.selection, asked.markets(), asked.interval, asked.step, closed)
+
+    return _maps.get((asked, closed), make)
+
+
+def _without(request: HttpRequest, *left_out: str) -> str:
+    query = request.GET.copy()
+    for name in left_out:
+        query.pop(name, None)
+    return query.urlencode()
