@@ -36,6 +36,21 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
             market=market, interval_minutes=interval_minutes, start_date__lt=within.end, end_date__gt=within.start
         )
 
+    def on_record(
+        self,
+        markets: Iterable[int],
+        intervals: Iterable[int],
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> models.QuerySet[DataCoverageRange]:
+        """The ranges of these series that overlap [start, end), with their markets, by market, interval and time."""
+        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals))
+        if start is not None:
+            rows = rows.filter(end_date__gt=start)
+        if end is not None:
+            rows = rows.filter(start_date__lt=end)
+        return rows.select_related("market").order_by("market__altname", "interval_minutes", "start_date", "pk")
+
     def of_series(self, keys: Iterable[SeriesKey]) -> dict[SeriesKey, Coverage]:
         """The coverage of every series asked for, in one query."""
         wanted = set(keys)

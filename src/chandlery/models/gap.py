@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
@@ -59,6 +60,22 @@ class GapRecords(models.Manager["GapRecord"]):
         if wanted.reason:
             rows = rows.filter(reason=wanted.reason)
         return rows.order_by("market__altname", "interval_minutes", "gap_start")
+
+    def on_record(
+        self,
+        markets: Iterable[int],
+        intervals: Iterable[int],
+        statuses: Iterable[str],
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> models.QuerySet[GapRecord]:
+        """Those of these series that overlap [start, end), with their markets, by market, interval and time."""
+        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status__in=list(statuses))
+        if start is not None:
+            rows = rows.filter(gap_end__gt=start)
+        if end is not None:
+            rows = rows.filter(gap_start__lt=end)
+        return rows.select_related("market").order_by("market__altname", "interval_minutes", "gap_start", "pk")
 
     def marks(self) -> dict[int, int]:
         """For each market something that changes whenever somebody acts on one of its gaps, in one query."""

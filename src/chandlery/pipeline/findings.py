@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from django.db.models import QuerySet
+
 from chandlery.candles.interval import Interval
 from chandlery.models import CONTRADICTING, FindingKind, FindingState, Market, Outage, QualityFinding
 from chandlery.pipeline.request import Selection
@@ -34,6 +36,13 @@ def findings_of(
     markets: Sequence[Market], selection: Selection, states: Collection[FindingState]
 ) -> list[FindingEntry]:
     """The findings of these states that touch the selection, by market, interval and time."""
+    return [entry_of(row) for row in findings_on_record(markets, selection, states)]
+
+
+def findings_on_record(
+    markets: Sequence[Market], selection: Selection, states: Collection[FindingState]
+) -> QuerySet[QualityFinding]:
+    """The same as rows, for whoever wants some of them."""
     rows = QualityFinding.objects.filter(
         market__in=[market.pk for market in markets],
         interval_minutes__in=[int(interval) for interval in selection.intervals],
@@ -43,8 +52,7 @@ def findings_of(
         rows = rows.filter(end__gt=selection.start)
     if selection.end is not None:
         rows = rows.filter(start__lt=selection.end)
-    ordered = rows.select_related("market").order_by("market__altname", "interval_minutes", "start", "kind")
-    return [entry_of(row) for row in ordered]
+    return rows.select_related("market").order_by("market__altname", "interval_minutes", "start", "kind")
 
 
 def outages_of(markets: Sequence[Market], selection: Selection) -> list[OutageEntry]:

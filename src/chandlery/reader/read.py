@@ -81,18 +81,24 @@ class Candles:
         found = self.frame(named(market), asked)
         return found.to_pandas() if frame == "pandas" else found
 
+    def span(self, market: Market, asked: Asked) -> TimeRange | None:
+        """The closed slots that are asked for; None where there is none."""
+        now = self.clock()
+        start = asked.start or know([market], self.store, now)[market.altname].start
+        return asked.within(start, now) if start is not None else None
+
     def frame(self, market: Market, asked: Asked) -> pl.DataFrame:
         """The same of values."""
         series = series_of(market, asked.interval)
         if not asked.fill and not asked.verdicts:
             within = asked.within(asked.start or EPOCH, self.clock())
-            return self.store.read(series, within) if within else _nothing(asked)
+            return self.store.read(series, within) if within else nothing(asked)
         now = self.clock()
         facts = know([market], self.store, now)[market.altname]
         begin = asked.start or facts.start
         within = asked.within(begin, now) if begin is not None else None
         if within is None:
-            return _nothing(asked)
+            return nothing(asked)
         known = facts.series[asked.interval]
         looked_at = self._from_candle_before(series, within) if asked.fill else within
         rows = every_slot(known, looked_at, self.store.read(series, looked_at), fill=asked.fill)
@@ -119,7 +125,8 @@ def _as_asked(rows: pl.DataFrame, asked: Asked) -> pl.DataFrame:
     return rows.filter(pl.col("close").is_not_null()).drop("verdict")
 
 
-def _nothing(asked: Asked) -> pl.DataFrame:
+def nothing(asked: Asked) -> pl.DataFrame:
+    """No rows, of the columns that are asked for."""
     more: dict[str, Any] = {"filled": pl.Boolean} if asked.fill else {}
     more |= {"verdict": VERDICT} if asked.verdicts else {}
     return pl.DataFrame(schema=CANDLE_SCHEMA | more)

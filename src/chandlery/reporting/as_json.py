@@ -9,11 +9,11 @@ from uuid import UUID
 
 from chandlery.reporting.completeness import CompletenessReport, GapEntry, SeriesEntry, mean_completeness
 
-_COUNTS = ("slots", "traded", "quiet_proven", "quiet_confirmed", "quiet_claimed", "suspect", "missing", "unlisted")
+COUNTS = ("slots", "traded", "quiet_proven", "quiet_confirmed", "quiet_claimed", "suspect", "missing", "unlisted")
 #: What is said of each series beside its gaps, in this order.
 SERIES_KEYS = (
     *("market", "pair", "asset", "interval_minutes", "start", "end", "first_trade_known"),
-    *_COUNTS,
+    *COUNTS,
     *("completeness", "density"),
 )
 
@@ -46,7 +46,7 @@ def series_as_json(entry: SeriesEntry) -> JsonObject:
         "start": instant(entry.range.start) if entry.range else None,
         "end": instant(entry.range.end) if entry.range else None,
         "first_trade_known": entry.first_trade_known,
-        **{name: getattr(entry.tally, name) for name in _COUNTS},
+        **{name: getattr(entry.tally, name) for name in COUNTS},
         "completeness": entry.completeness,
         "density": entry.density,
     }
@@ -93,7 +93,7 @@ def _overall(report: CompletenessReport) -> JsonObject:
     fillable = sum(gap.api_fillable for entry in report.series for gap in entry.gaps)
     assets, complete = len(report.assets), len(report.complete_assets)
     return {
-        **{name: getattr(tally, name) for name in _COUNTS},
+        **{name: getattr(tally, name) for name in COUNTS},
         # Pooled over slots; a series of which nothing is known has none, so see `unknown_series` too.
         "completeness": tally.completeness if known else 0.0,
         "density": tally.density if known else 0.0,

@@ -9,7 +9,7 @@ from typing import Any
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
-from chandlery.reporting.as_json import instant
+from chandlery.reporting.as_json import JsonObject, instant
 from chandlery.reporting.wording import listed, plain, plural, span, width_of, wrapped
 
 MOST_WITNESSES = 3
@@ -46,33 +46,32 @@ class OutageEntry:
 
 def findings_as_json(findings: Iterable[FindingEntry], outages: Iterable[OutageEntry]) -> dict[str, Any]:
     """{"findings": [...], "outages": [...]}; times ISO 8601 with Z."""
+    return {"findings": [finding_as_json(one) for one in findings], "outages": [outage_as_json(one) for one in outages]}
+
+
+def finding_as_json(one: FindingEntry) -> JsonObject:
     return {
-        "findings": [
-            {
-                "id": one.id,
-                "market": one.market,
-                "interval_minutes": int(one.interval),
-                "start": instant(one.range.start),
-                "end": instant(one.range.end),
-                "kind": one.kind,
-                "severity": one.severity,
-                "evidence": dict(one.evidence),
-                "state": one.state,
-                "why": one.why,
-                "found_at": instant(one.found_at),
-                "resolved_at": instant(one.resolved_at),
-            }
-            for one in findings
-        ],
-        "outages": [
-            {
-                "start": instant(one.range.start),
-                "end": instant(one.range.end),
-                "markets": list(one.markets),
-                "weak": one.weak,
-            }
-            for one in outages
-        ],
+        "id": one.id,
+        "market": one.market,
+        "interval_minutes": int(one.interval),
+        "start": instant(one.range.start),
+        "end": instant(one.range.end),
+        "kind": one.kind,
+        "severity": one.severity,
+        "evidence": dict(one.evidence),
+        "state": one.state,
+        "why": one.why,
+        "found_at": instant(one.found_at),
+        "resolved_at": instant(one.resolved_at),
+    }
+
+
+def outage_as_json(one: OutageEntry) -> JsonObject:
+    return {
+        "start": instant(one.range.start),
+        "end": instant(one.range.end),
+        "markets": list(one.markets),
+        "weak": one.weak,
     }
 
 

@@ -6,5 +6,6 @@ from chandlery.web.health import healthz
 
 urlpatterns = [
     path("", include("chandlery.web.pages.urls")),
+    path("api/v1/", include("chandlery.web.api.urls")),
     path("healthz", healthz, name="healthz"),
 ]

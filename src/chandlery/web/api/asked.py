@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from ninja import Schema
 from pydantic import ConfigDict, Field, ValidationInfo, model_validator
@@ -72,8 +71,10 @@ class Asked(Query):
         return selection_of(self._options(self.intervals))
 
     @property
-    def selection_or_all(self) -> Selection | None:
-        """The same with every interval that is not named; None where neither tier nor market is named: all of them."""
+    def selection_or_all(self) -> Selection:
+        """The same, with all intervals where none is named, and no market where neither tier nor market is: see
+        `markets_of`.
+        """
         widths = self.intervals or ",".join(str(int(interval)) for interval in Interval)
         if self.tier or self.tiers or self.markets:
             return selection_of(self._options(widths))
@@ -114,5 +115,5 @@ def store_to_read() -> CandleStore:
 def page_of(name: str, rows: QuerySet[Any], page: Page, told: Any) -> JsonObject:
     """{"count": all of them, "next": the offset of what follows, or null, name: [...]}"""
     count, end = rows.count(), page.offset + page.limit
-    found = cast("list[Any]", list(rows[page.offset : end]))
-    return {"count": count, "next": end if end < count else None, name: [told(row) for row in found]}
+    found = [told(row) for row in rows[page.offset : end]]
+    return {"count": count, "next": end if end < count else None, name: found}

@@ -1,4 +1,4 @@
-"""What answers look like, for the description of the API. Times are ISO 8601 with Z, ranges half-open, shares 0 to 1."""
+"""What answers look like, for the description of the API. Times are ISO 8601 with Z, ranges half-open."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ class Wrong(Schema):
     """What was wrong, in one line."""
 
     error: str
+
+
+Answers = dict[int, type[Schema]]
+
+
+def read(shape: type[Schema]) -> Answers:
+    """What reading is answered with."""
+    return {200: shape, **dict.fromkeys((400, 401, 404, 503), Wrong)}
+
+
+def done(shape: type[Schema], status: int = 200) -> Answers:
+    """What setting something going is answered with."""
+    return {status: shape, **dict.fromkeys((400, 401, 403, 404, 409, 503), Wrong)}
 
 
 class Counts(Schema):

@@ -1,0 +1,241 @@
+"""Setting things going by the API: with the token, and in a process of its own."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from chandlery.models import (
+    FindingState,
+    GapRecord,
+    IngestionJob,
+    JobStatus,
+    Lease,
+    LeasedSeries,
+    Market,
+    QualityFinding,
+)
+from chandlery.pipeline.process_identity import this_process
+from chandlery.web import worker
+from tests.candles.builders import at
+from tests.factories import NOW, GapRecordFactory, IngestionJobFactory
+
+pytestmark = pytest.mark.django_db
+TOKEN = "a-long-and-random-token"
+SENT = {"authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(autouse=True)
+def token(settings: Settings) -> None:
+    settings.API_TOKEN = TOKEN
+
+
+class Workers:
+    """Stands in for processes: what was started, and how each ends."""
+
+    def __init__(self) -> None:
+        self.started: list[list[str]] = []
+        self.ended: list[Callable[[int], None]] = []
+        self.logs: list[Path] = []
+        self.refuse = ""
+
+    def start(self, arguments: Sequence[str], log: Path, ended: Callable[[int], None]) -> int:
+        if self.refuse:
+            raise worker.NotStarted(why=self.refuse)
+        self.started.append(list(arguments))
+        self.logs.append(log)
+        self.ended.append(ended)
+        return 4711
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    standing_in = Workers()
+    monkeypatch.setattr(worker, "start", standing_in.start)
+    return standing_in
+
+
+def post(client: Client, path: str, body: dict[str, Any] | None = None, authorization: str | None = None) -> Any:
+    headers = SENT if authorization is None else {"authorization": authorization}
+    return client.post(f"/api/v1/{path}", body or {}, content_type="application/json", headers=headers)
+
+
+def hold(job: IngestionJob, market: Market, **facts: Any) -> Lease:
+    """The job runs in this process, and writes the market's hours."""
+    me = this_process()
+    identity = {"host": me.host, "pid": me.pid, "process_started": me.started} | facts
+    times = {"acquired_at": NOW, "renewed_at": NOW, "expires_at": at("2100-01-01")}
+    lease = Lease.objects.create(job=job, purpose=f"job {str(job.pk)[:8]}", **identity, **times)
+    LeasedSeries.objects.create(lease=lease, market=market, interval_minutes=60)
+    return lease
+
+
+@pytest.mark.parametrize("path", ["fill", "jobs/1a2b/resume", "jobs/1a2b/pause", "gaps/1/accept", "findings/1/accept"])
+def test_without_the_token_nothing_is_set_going(
+    client: Client, workers: Workers, settings: Settings, path: str
+) -> None:
+    for sent in ("Bearer wrong", "", f"Basic {TOKEN}"):
+        refused = post(client, path, authorization=sent)
+        assert (refused.status_code, refused.json()["error"][:24]) == (401, "this takes the API_TOKEN")
+    settings.API_TOKEN = ""
+    refused = post(client, path, authorization="Bearer ")
+    assert refused.status_code == 403
+    assert refused.json() == {
+        "error": "this takes a token, and none is set: set API_TOKEN, then send it as 'Authorization: Bearer …'"
+    }
+    assert workers.started == []
+
+
+def test_a_login_is_no_token(client: Client, workers: Workers, admin_user: Any) -> None:
+    client.force_login(admin_user)
+    assert post(client, "fill", {"tier": "TIER1"}, authorization="").status_code == 401
+
+
+def test_filling_starts_a_job_in_a_process_of_its_own(client: Client, market: Market, workers: Workers) -> None:
+    answer = post(client, "fill", {"markets": "XBTUSD", "intervals": "60", "trade_budget": 50})
+    assert answer.status_code == 202, answer.content
+    job = IngestionJob.objects.get()
+    said = answer.json()
+    assert (said["job_id"], said["status"], said["markets"], said["trade_budget"]) == (
+        *(str(job.pk), "PENDING", ["XBTUSD"], 50),
+    )
+    assert workers.started == [["ingest_kraken_unified", "--resume", str(job.pk), "--yes"]]
+
+
+def test_the_same_is_not_started_twice(client: Client, market: Market, workers: Workers) -> None:
+    wanted = {"markets": "XBTUSD", "intervals": "60"}
+    assert post(client, "fill", wanted).status_code == 202
+    again = post(client, "fill", wanted)
+    assert again.status_code == 409
+    assert "has been asked for the same" in again.json()["error"]
+
+
+def test_what_another_run_writes_is_left_to_it(client: Client, market: Market, workers: Workers) -> None:
+    job = IngestionJobFactory.create()
+    hold(job, market)
+    refused = post(client, "fill", {"markets": "XBTUSD", "intervals": "60,1440"})
+    assert refused.status_code == 409
+    assert f"XBTUSD 60min is being written by job {str(job.pk)[:8]}" in refused.json()["error"]
+    assert workers.started == []
+
+
+def test_a_worker_that_ends_before_it_began_leaves_no_pending_job(
+    client: Client, market: Market, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chandlery.web.actions.connection.close", lambda: None)  # it is the test's own
+    post(client, "fill", {"markets": "XBTUSD", "intervals": "60"})
+    workers.logs[0].parent.mkdir(parents=True)
+    workers.logs[0].write_text("Reading\nError: the disk is full\n")
+    workers.ended[0](1)
+    job = IngestionJob.objects.get()
+    assert (job.status, job.error_message) == (JobStatus.FAILED, "the disk is full")
+
+
+def test_a_worker_that_cannot_be_started_is_told(client: Client, market: Market, workers: Workers) -> None:
+    workers.refuse = "Cannot allocate memory"
+    refused = post(client, "fill", {"markets": "XBTUSD", "intervals": "60"})
+    assert refused.status_code == 503
+    assert refused.json()["error"] == "The worker process could not be started: Cannot allocate memory"
+    assert IngestionJob.objects.get().status == JobStatus.FAILED
+
+
+def test_a_paused_job_goes_on(client: Client, market: Market, workers: Workers) -> None:
+    job = IngestionJobFactory.create(status=JobStatus.PAUSED)
+    assert post(client, f"jobs/{str(job.pk)[:8]}/resume").status_code == 202
+    assert workers.started == [["ingest_kraken_unified", "--resume", str(job.pk), "--yes"]]
+
+
+def test_a_running_job_is_not_resumed(client: Client, market: Market, workers: Workers) -> None:
+    job = IngestionJobFactory.create()
+    hold(job, market)
+    assert post(client, f"jobs/{job.pk}/resume").status_code == 409
+    assert workers.started == []
+
+
+def test_pausing_asks_the_process_to_stop(client: Client, market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr("chandlery.web.actions.os.kill", lambda pid, number: sent.append((pid, number)))
+    job = IngestionJobFactory.create()
+    hold(job, market)
+    assert post(client, f"jobs/{job.pk}/pause").status_code == 202
+    assert sent == [(os.getpid(), signal.SIGTERM)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"host": "elsewhere"}, "runs on another machine (elsewhere); pause it there"),
+        # Its pid has become another process's.
+        ({"process_started": 1.0}, "is not running: it is FAILED"),
+    ],
+)
+def test_no_other_process_is_ever_signalled(
+    client: Client, market: Market, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], says: str
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr("chandlery.web.actions.os.kill", lambda pid, number: sent.append(pid))
+    job = IngestionJobFactory.create()
+    hold(job, market, **facts)
+    refused = post(client, f"jobs/{job.pk}/pause")
+    assert refused.status_code == 409
+    assert says in refused.json()["error"]
+    assert sent == []
+
+
+def test_a_gap_is_accepted_by_its_number(client: Client, market: Market) -> None:
+    gap = GapRecordFactory.create(market=market)
+    answer = post(client, f"gaps/{gap.pk}/accept")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ACCEPTED")
+    assert GapRecord.objects.get().status == "ACCEPTED"
+
+
+@pytest.mark.parametrize(("status", "expected"), [("FILLED", 409), ("BACKFILLING", 409), ("UNFILLABLE", 200)])
+def test_a_gap_that_is_filled_or_being_filled_is_not(
+    client: Client, market: Market, status: str, expected: int
+) -> None:
+    gap = GapRecordFactory.create(market=market, status=status, filled_at=NOW)
+    assert post(client, f"gaps/{gap.pk}/accept").status_code == expected
+
+
+def test_a_finding_is_accepted_with_its_reason(client: Client, market: Market) -> None:
+    row = QualityFinding.objects.create(
+        market=market,
+        interval_minutes=60,
+        start=at("2024-03-01"),
+        end=at("2024-03-02"),
+        kind="LEDGER_SHORT",
+        severity="ERROR",
+        found_at=NOW,
+    )
+    assert post(client, f"findings/{row.pk}/accept", {"why": "  "}).status_code == 400
+    answer = post(client, f"findings/{row.pk}/accept", {"why": "known to us"})
+    assert (answer.status_code, answer.json()["state"], answer.json()["why"]) == (200, "ACCEPTED", "known to us")
+    row.refresh_from_db()
+    assert row.state == FindingState.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("gaps/999/accept", {}, 404, "There is no gap 999"),
+        ("findings/999/accept", {"why": "x"}, 404, "There is no finding 999"),
+        ("findings/999/accept", {}, 400, "why: Field required"),
+        ("jobs/feed/resume", {}, 404, "No job 'feed'"),
+        ("fill", {}, 400, "Say what you want: tier TIER1"),
+        ("fill", {"tier": "TIER1", "start_date": "2090-01-01"}, 400, "lies in the future"),
+        ("fill", {"tier": "TIER1", "fast": True}, 400, "fast: Extra inputs are not permitted"),
+        ("fill", {"markets": "NOSUCH"}, 404, "Kraken has no market 'NOSUCH'"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_in_one_line(
+    client: Client, market: Market, workers: Workers, path: str, body: dict[str, Any], status: int, says: str
+) -> None:
+    answer = post(client, path, body)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+    assert says in answer.json()["error"]
+    assert workers.started == []
