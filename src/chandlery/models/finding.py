@@ -185,6 +185,11 @@ class QualityFindings(models.Manager["QualityFinding"]):
                 found[pk, minutes].append(Doubt(TimeRange(start, end), derivable))
         return found
 
+    def by_state(self) -> dict[str, int]:
+        """How many there are of each state, in one query."""
+        counted = dict(self.values_list("state").annotate(models.Count("pk")).order_by())
+        return {state.value: counted.get(state.value, 0) for state in FindingState}
+
     def samples_resolved(self, markets: Iterable[int]) -> list[QualityFinding]:
         """Weeks that stood for many of their kind, and are in order by now."""
         rows = self.filter(market__in=list(markets), kind=FindingKind.LEDGER_SHORT, state=FindingState.RESOLVED)

@@ -77,6 +77,11 @@ class GapRecords(models.Manager["GapRecord"]):
             rows = rows.filter(gap_start__lt=end)
         return rows.select_related("market").order_by("market__altname", "interval_minutes", "gap_start", "pk")
 
+    def by_status(self) -> dict[str, int]:
+        """How many there are of each status, in one query."""
+        counted = dict(self.values_list("status").annotate(models.Count("pk")).order_by())
+        return {status.value: counted.get(status.value, 0) for status in GapStatus}
+
     def marks(self) -> dict[int, int]:
         """For each market something that changes whenever somebody acts on one of its gaps, in one query."""
         found: dict[int, int] = defaultdict(int)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
+
+from chandlery.candles.interval import Interval
 
 
 class JobStatus(models.TextChoices):
@@ -13,6 +16,15 @@ class JobStatus(models.TextChoices):
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     PAUSED = "PAUSED"
+
+
+class IngestionJobs(models.Manager["IngestionJob"]):
+    """Questions about jobs."""
+
+    def asked_intervals(self) -> tuple[Interval, ...]:
+        """The intervals that any job was asked for, the narrowest first."""
+        asked = self.order_by().values_list("intervals", flat=True).distinct()
+        return tuple(sorted({Interval(minutes) for intervals in asked for minutes in intervals}))
 
 
 class IngestionJob(models.Model):
@@ -62,6 +74,8 @@ class IngestionJob(models.Model):
     stop_on_error = models.BooleanField(default=False, help_text="--stop-on-error was asked.")
     error_message = models.TextField(blank=True)
     failures = models.JSONField(default=list, help_text="Files, series and the API as a whole: [what, why] each.")
+
+    objects: ClassVar[IngestionJobs] = IngestionJobs()
 
     class Meta:
         ordering = ("-created_at",)

@@ -142,7 +142,10 @@ def _bounds(cells: Ints, line: Mapping[Layer, tuple[Ints, Ints]], end: int) -> I
     """Where anything changes, and the midnights around it: between two of them lie whole days, or parts of one."""
     edges = np.concatenate([edge for spans in line.values() for edge in spans])
     floors = edges - edges % DAY_MINUTES
-    return np.unique(np.concatenate([cells, [end], edges, floors, np.minimum(floors + DAY_MINUTES, end)]))
+    found = np.concatenate([cells, [end], edges, floors, np.minimum(floors + DAY_MINUTES, end)])
+    # As `np.unique`, which looks for doubles by hashing: three times as slow as sorting what is all but sorted.
+    found.sort(kind="stable")
+    return found[np.concatenate([[True], found[1:] != found[:-1]])]
 
 
 def _inside(bounds: Ints, starts: Ints, ends: Ints) -> npt.NDArray[np.bool_]:

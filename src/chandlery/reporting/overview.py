@@ -6,7 +6,7 @@ have closed since, gaps that leave the API's window) costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
@@ -112,7 +112,9 @@ class OpenGroup:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All there is to see at a glance. `rows` by tier and interval, `groups` with what is most urgent first."""
+    """All there is to see at a glance: `rows` of every tier and interval of which anything is stored, `groups` with the
+    most urgent first.
+    """
 
     now: datetime
     rows: tuple[OverviewRow, ...]
@@ -136,8 +138,10 @@ class Standings:
         self._ended = np.array([standing.ended for standing in self._all], dtype=np.bool_)
         self._gaps = _Gaps.of(entries)
 
-    def at(self, now: datetime, quotes: Sequence[str]) -> Overview:
-        """The overview of the markets in these quotes, at `now`: no earlier than what was told."""
+    def at(self, now: datetime, quotes: Sequence[str], wanted: Collection[Interval] = tuple(Interval)) -> Overview:
+        """The overview of the markets in these quotes, at `now`: no earlier than what was told. Attention is asked for
+        the `wanted` intervals only: what stands at others came along, and nobody waits for the rest of it.
+        """
         ends = _minutes(now) // self._widths * self._widths
         later = np.where(self._known, np.maximum(0, ends - self._ends) // self._widths, 0)
         counts = self._counts.copy()
@@ -148,11 +152,14 @@ class Standings:
         gaps = self._gaps.grown(self._ends, missing, self._widths)
         kinds = gaps.kinds(self._listed, self._widths, now)
         chosen = self._chosen(quotes)
+        rows = self._rows(chosen, counts, gaps, kinds)
+        kept = {(row.tier, row.interval) for row in rows if row.interval in wanted}
+        urgent = {key: places for key, places in chosen.items() if key in kept}
         return Overview(
             now,
-            tuple(self._rows(chosen, counts, gaps, kinds)),
-            tuple(self._deadlines(chosen, gaps, kinds, now)),
-            tuple(self._groups(chosen, gaps, kinds)),
+            tuple(rows),
+            tuple(self._deadlines(urgent, gaps, kinds, now)),
+            tuple(self._groups(urgent, gaps, kinds)),
         )
 
     def _chosen(self, quotes: Sequence[str]) -> dict[tuple[str, Interval], Ints]:
@@ -173,7 +180,8 @@ class Standings:
         rows = []
         for (tier, interval), places in chosen.items():
             known = self._known[places]
-            if not known.any():
+            tally = Tally(*counts[places].sum(axis=0).tolist())
+            if not tally.answered and not tally.suspect:
                 continue
             standings = [self._all[place] for place in places.tolist()]
             sizes = [standing.size for standing in standings if standing.size is not None]
@@ -184,7 +192,7 @@ class Standings:
                     len(places),
                     int((known & (open_slots[places] == 0)).sum()),
                     int((~known).sum()),
-                    Tally(*counts[places].sum(axis=0).tolist()),
+                    tally,
                     GapCounts(*(int(found[places].sum()) for found in (*by_series, accepted))),
                     max((standing.newest for standing in standings if standing.newest), default=None),
                     sum(sizes) if sizes else None,

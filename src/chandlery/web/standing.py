@@ -9,6 +9,8 @@ from threading import Lock
 
 from django.conf import settings
 
+from chandlery.candles.interval import Interval
+from chandlery.models import IngestionJob
 from chandlery.pipeline.standing import StandingsKept
 from chandlery.reporting.overview import Overview
 from chandlery.stores import open_store
@@ -18,11 +20,13 @@ _lock = Lock()
 
 
 def overview(quotes: Sequence[str], now: datetime) -> Overview:
-    """Every tier at every interval of which something is known, as state has it at `now`."""
+    """Every tier at every interval of which something is known, as state has it at `now`. Attention is asked for what
+    jobs were asked for.
+    """
     home = Path(settings.CHANDLERY_HOME)
     key = (settings.CANDLE_STORE, str(home))
     with _lock:
         if key not in _kept:
             _kept[key] = StandingsKept(open_store(settings.CANDLE_STORE, home))
         kept = _kept[key]
-    return kept.at(now).at(now, quotes)
+    return kept.at(now).at(now, quotes, IngestionJob.objects.asked_intervals() or tuple(Interval))

@@ -8,8 +8,6 @@ const said = document.getElementById("chart-said");
 const picker = document.getElementById("chart-interval");
 const IN_VIEW = 800;
 
-if (box) new Chart();
-
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -192,3 +190,5 @@ class Chart {
     said.textContent = `${when}: ${run ? run[2].toLowerCase().replace("_", " ") : "no candle"}${outage ? ", outage of the exchange" : ""}`;
   }
 }
+
+if (box) new Chart();

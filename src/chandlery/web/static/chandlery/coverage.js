@@ -53,7 +53,9 @@ class Drawing {
     canvas.addEventListener("dblclick", () => this.days());
     document.addEventListener("themechange", () => this.later());
     new ResizeObserver(() => this.measure()).observe(frame);
+    frame.style.height = `min(68vh, ${HEAD + ROW * this.map.rows.length + 20}px)`;
     this.measure();
+    frame.scrollLeft = frame.scrollWidth;
     this.tell();
   }
 
