@@ -1,5 +1,6 @@
 # Chandlery for people with a checkout. All that is needed: Python 3.11 or newer, and make.
 #
+#   make serve      the dashboard and the API, at http://127.0.0.1:8000/
 #   make demo       a complete ingestion of a made-up exchange, reported and compared with the truth
 #   make test       the fast tests
 #   make test-all   every test
@@ -24,9 +25,12 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-versio
 # Names what is installed: other requirements, or a checkout that was moved, make another name.
 INSTALLED := $(VENV)/.installed-$(shell (pwd; cat requirements/dev.txt pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: install demo test test-slow test-all check format lint types contracts bench lock clean
+.PHONY: install serve demo test test-slow test-all check format lint types contracts bench lock clean
 
 install: $(INSTALLED)
+
+serve: $(INSTALLED)
+	@$(PY) manage.py serve
 
 demo: $(INSTALLED)
 	@$(PY) manage.py demo

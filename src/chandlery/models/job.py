@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
@@ -25,6 +26,11 @@ class IngestionJobs(models.Manager["IngestionJob"]):
         """The intervals that any job was asked for, the narrowest first."""
         asked = self.order_by().values_list("intervals", flat=True).distinct()
         return tuple(sorted({Interval(minutes) for intervals in asked for minutes in intervals}))
+
+    def last_success(self) -> datetime | None:
+        """When the last COMPLETED job ended; None where there is none."""
+        done = self.filter(status=JobStatus.COMPLETED, completed_at__isnull=False)
+        return done.order_by("-completed_at").values_list("completed_at", flat=True).first()
 
 
 class IngestionJob(models.Model):
