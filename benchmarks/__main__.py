@@ -4,17 +4,18 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import incremental, ingestion, ledger, ranges, walking
+from benchmarks import dashboard, incremental, ingestion, ledger, ranges, walking
 
 BUILD = Path(__file__).parents[1] / "build"
 #: Those with targets.
-TARGETED = ("incremental", "ledger", "walking", "ingestion")
+TARGETED = ("dashboard", "incremental", "ledger", "walking", "ingestion")
 
 
 def main() -> int:
     figures = {
         "ranges": ranges.run(),
         "incremental": incremental.run(BUILD / "bench" / "incremental"),
+        "dashboard": dashboard.run(BUILD / "bench" / "dashboard"),
         "ledger": ledger.run(BUILD / "bench" / "ledger"),
         "walking": walking.run(BUILD / "bench" / "walking"),
         "ingestion": ingestion.run(BUILD / "bench"),

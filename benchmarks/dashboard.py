@@ -14,10 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.measure import lasting, measure
+
+if TYPE_CHECKING:
+    from chandlery.candles.interval import Interval
+    from chandlery.models import DataCoverageRange, Market, TradedDays
 
 CHECKOUT = Path(__file__).parents[1]
 NOW = datetime(2026, 1, 1, 12, 34, tzinfo=UTC)
@@ -30,7 +35,9 @@ TARGETS = {"map": 300.0, "overview": 200.0}
 PATHS = {"map": "/coverage/cells?interval=60", "overview": "/"}
 #: Seconds that the server may take to come up, and its first answer, of which nothing is kept yet.
 PATIENCE = 120.0
-_REPORT = 'done = function(summary, latency) io.write(string.format("p95 %.3f n %d errors %d\\n", latency:percentile(95)'
+_REPORT = (
+    'done = function(summary, latency) io.write(string.format("p95 %.3f n %d errors %d\\n", latency:percentile(95)'
+)
 _REPORT += " / 1000, summary.requests, summary.errors.status + summary.errors.timeout + summary.errors.read)) end\n"
 
 
@@ -46,13 +53,13 @@ def run(folder: Path) -> dict[str, object]:
     measure([sys.executable, "-m", "benchmarks.dashboard"], told, CHECKOUT)
     script = folder / "report.lua"
     script.write_text(_REPORT)
-    figures: dict[str, object] = {}
+    figures: dict[str, dict[str, float]] = {}
     print(f"Dashboard: {MARKETS:,} markets × 8 intervals × 12 years, {CLIENTS} clients")
     with served(told) as address:
         for name, path in PATHS.items():
             figures[name] = asked(f"{address}{path}", script)
             print(f"  {name}: {_said(figures[name])} (target {TARGETS[name]:.0f} ms)")
-    met = all(figures[name]["p95_ms"] <= target for name, target in TARGETS.items())  # type: ignore[index]
+    met = all(figures[name]["p95_ms"] <= target for name, target in TARGETS.items())
     return {**figures, "targets_ms": TARGETS, "targets_met": met}
 
 
@@ -75,8 +82,7 @@ def asked(url: str, script: Path) -> dict[str, float]:
     }
 
 
-def _said(figures: object) -> str:
-    assert isinstance(figures, dict)
+def _said(figures: dict[str, float]) -> str:
     return (
         f"95 of 100 answers within {figures['p95_ms']:.0f} ms, {figures['requests_a_second']:.0f} a second, "
         f"{figures['bytes'] / 1e6:.2f} MB each, the first one after {figures['first_seconds']} s"
@@ -94,13 +100,14 @@ def served(environment: dict[str, str]) -> Iterator[str]:
     with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL) as process:
         try:
             with lasting(process.pid):
-                _wait_for(f"{address}/healthz", process)
+                wait_for(f"{address}/healthz", process)
                 yield address
         finally:
             process.terminate()
 
 
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+def wait_for(url: str, process: "subprocess.Popen[Any]") -> None:
+    """Until it answers. Raises RuntimeError where it never does."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -160,14 +167,11 @@ def _listed(number: int) -> datetime:
     return START + timedelta(days=3 * number % 3600, hours=number % 24)
 
 
-def _coverage(number: int, market: object, interval: object) -> Iterator[object]:
+def _coverage(number: int, market: "Market", interval: "Interval") -> "Iterator[DataCoverageRange]":
     """Archives with a hole in some, trades, the API; the edges of the latter two lie inside of days."""
     from chandlery.candles.evidence import Source
-    from chandlery.candles.interval import Interval
-    from chandlery.models import DataCoverageRange, Market
+    from chandlery.models import DataCoverageRange
 
-    assert isinstance(interval, Interval)
-    assert isinstance(market, Market)
     first = interval.floor(_listed(number))
     archived = NOW.replace(hour=0, minute=0) - timedelta(days=92)
     hole = archived - timedelta(days=30 + number % 200)
@@ -178,8 +182,8 @@ def _coverage(number: int, market: object, interval: object) -> Iterator[object]
         (Source.TRADES, archived, walked, True),
         (Source.API, NOW - timedelta(days=24, hours=number % 12), NOW - timedelta(minutes=30 * (number % 40)), False),
     ]
-    for source, start, end, proven in spans:
-        start, end = interval.floor(start), interval.floor(end)
+    for source, since, until, proven in spans:
+        start, end = interval.floor(since), interval.floor(until)
         if start < end:
             yield DataCoverageRange(
                 market=market,
@@ -192,12 +196,10 @@ def _coverage(number: int, market: object, interval: object) -> Iterator[object]
             )
 
 
-def _days(number: int, market: object, interval: object, chance: np.random.Generator) -> object:
-    from chandlery.candles.interval import Interval
-    from chandlery.models import Market, TradedDays
+def _days(number: int, market: "Market", interval: "Interval", chance: np.random.Generator) -> "TradedDays":
+    """Candles on every day, many or few."""
+    from chandlery.models import TradedDays
 
-    assert isinstance(interval, Interval)
-    assert isinstance(market, Market)
     first, last = interval.floor(_listed(number)), interval.floor(NOW - timedelta(days=1))
     slots = 1440 // int(interval)
     density = 0.02 + 0.98 * (number % 17) / 16
@@ -208,15 +210,14 @@ def _days(number: int, market: object, interval: object, chance: np.random.Gener
     return row
 
 
-def _audits(batch: "list[tuple[int, object]]") -> None:
+def _audits(batch: "list[tuple[int, Market]]") -> None:
     """Confirmed weeks of hourly and daily candles; one finding in a market out of twenty."""
     from chandlery.candles.interval import EPOCH
     from chandlery.candles.ledger import WEEK
-    from chandlery.models import AuditedWeeks, FindingKind, Market, QualityFinding, Severity
+    from chandlery.models import AuditedWeeks, FindingKind, QualityFinding, Severity
 
     weeks, findings = [], []
     for number, market in batch:
-        assert isinstance(market, Market)
         first, end = (_listed(number) - EPOCH) // WEEK + 1, (NOW - EPOCH) // WEEK - 14
         for minutes in (60, 1440) if first < end else ():
             row = AuditedWeeks(market=market, interval_minutes=minutes, first_week=first, end_week=end)

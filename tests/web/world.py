@@ -1,6 +1,7 @@
 """A home with all that pages have to show: busy, thin and delisted markets, gaps, a finding, an outage, jobs."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.dashboard import wait_for
 from chandlery.candles.interval import Interval
+from chandlery.candles.timerange import TimeRange
 from chandlery.exchanges.kraken.names import asset_ticker
 from chandlery.sandbox.archives import write_archive
 from chandlery.sandbox.cast import CAST
@@ -18,7 +21,6 @@ from chandlery.sandbox.editions import Edition, Shape
 from chandlery.sandbox.exchange import SandboxExchange
 from chandlery.sandbox.rest import SandboxApi
 from chandlery.sandbox.server import serve
-from chandlery.candles.timerange import TimeRange
 from tests.conftest import CHECKOUT, clean_environment
 
 #: When the home was filled, and when it is looked at: the API's window has moved on meanwhile.
@@ -106,8 +108,6 @@ def world(home: Path) -> Iterator[World]:
 @contextmanager
 def served(made: World, *, port: int) -> Iterator[str]:
     """The production server over it; its address."""
-    from benchmarks.dashboard import wait_for
-
     address = f"http://127.0.0.1:{port}"
     with made.start("serve", "--port", str(port)) as process:
         try:
@@ -119,8 +119,7 @@ def served(made: World, *, port: int) -> Iterator[str]:
 
 
 def free_port() -> int:
-    import socket
-
+    """One that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

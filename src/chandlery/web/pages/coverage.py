@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.timerange import TimeRange
+from chandlery.candles.verdict import Tally
 from chandlery.config.surroundings import clock, surroundings
 from chandlery.errors import UsageError
 from chandlery.exchanges.base import Tier
@@ -34,7 +35,7 @@ from chandlery.web.pages.kept import Kept
 #: So many days of all markets are drawn at once; whoever wants more sees months.
 MOST_DAYS = 400
 MARKETS_A_PAGE = 100
-_maps: Kept[CoverageMap] = Kept(12)
+_maps: Kept[tuple[CoverageMap, list[Tally]]] = Kept(12)
 _drawings: Kept[tuple[bytes, bytes]] = Kept(12)
 
 
@@ -97,8 +98,8 @@ class MapAsked:
 def coverage(request: HttpRequest) -> HttpResponse:
     """The frame of the drawing, and all of its figures as a table."""
     asked, now = MapAsked.of(request), clock()()
-    shown = _map_of(asked, now)
-    rows = sorted(zip(shown.rows, shown.tallies(), strict=True), key=lambda row: row[0].market)
+    shown, tallies = _map_of(asked, now)
+    rows = list(zip(shown.rows, tallies, strict=True))
     if request.GET.get("sort") == "open":
         rows.sort(key=lambda row: -(row[1].missing + row[1].suspect))
     pages = Paginator(rows, MARKETS_A_PAGE)
@@ -126,7 +127,7 @@ def coverage_cells(request: HttpRequest) -> HttpResponse:
     closed = asked.interval.floor(clock()())
 
     def make() -> tuple[bytes, bytes]:
-        plain = encoded(_map_of(asked, closed), asked.step)
+        plain = encoded(_map_of(asked, closed)[0], asked.step)
         return plain, gzip.compress(plain, 3, mtime=0)
 
     plain, packed = _drawings.get((asked, closed, settings.CANDLE_STORE), make)
@@ -166,11 +167,13 @@ def coverage_cell(request: HttpRequest) -> HttpResponse:
     return render(request, "chandlery/_cell.html", context)
 
 
-def _map_of(asked: MapAsked, now: datetime) -> CoverageMap:
+def _map_of(asked: MapAsked, now: datetime) -> tuple[CoverageMap, list[Tally]]:
+    """The map, and what each of its rows adds up to."""
     closed = asked.interval.floor(now)
 
-    def make() -> CoverageMap:
-        return coverage_map(asked.selection, asked.markets(), asked.interval, asked.step, closed)
+    def make() -> tuple[CoverageMap, list[Tally]]:
+        made = coverage_map(asked.selection, asked.markets(), asked.interval, asked.step, closed)
+        return made, made.tallies()
 
     return _maps.get((asked, closed), make)
 

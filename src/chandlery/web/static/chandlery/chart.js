@@ -117,10 +117,9 @@ class Chart {
   summary() {
     const { data } = this, candles = data.candles.time.length;
     const width = data.step === data.interval * 60 ? `${data.interval}min` : `${data.step / 86_400} days`;
-    const missing = data.runs.filter((run) => run[2] === "MISSING").length;
-    const suspect = data.runs.filter((run) => run[2] === "SUSPECT").length;
-    const open = [missing ? `${missing} missing` : "", suspect ? `${suspect} suspect` : ""].filter(Boolean);
-    return `${candles.toLocaleString("en")} candles of ${width}; ${open.length ? `${open.join(" and ")} ranges` : "nothing is open"} in what is loaded.`;
+    const ranges = (verdict) => data.runs.filter((run) => run[2] === verdict).length;
+    const open = ["MISSING", "SUSPECT"].filter(ranges).map((verdict) => `${verdict.toLowerCase()}: ${ranges(verdict)}`);
+    return `${candles.toLocaleString("en")} candles of ${width}. Open ranges in what is loaded: ${open.join(", ") || "none"}.`;
   }
 
   view() {

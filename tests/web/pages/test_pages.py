@@ -1,0 +1,185 @@
+"""Pages: all of them are there for anybody on this machine, say what the reports say, and ask the database little."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pytest_django import Settings
+
+from chandlery.candles.evidence import Origin, Source
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
+from chandlery.models import GapStatus, JobStatus, Market, Outage
+from chandlery.stores import open_store
+from tests.candles.builders import at, candles_at, every
+from tests.factories import (
+    ArchiveReleaseFactory,
+    FileIngestionRecordFactory,
+    GapRecordFactory,
+    IngestionJobFactory,
+)
+from tests.pipeline.stocked import NOW, stocked
+
+pytestmark = pytest.mark.django_db
+
+PAGES = ("overview", "coverage", "markets", "gaps", "jobs", "files")
+
+
+@pytest.fixture(autouse=True)
+def surroundings(settings: Settings, home: Path) -> None:
+    settings.CLOCK = NOW
+
+
+@pytest.fixture
+def market() -> Market:
+    return stocked(3)[0]
+
+
+def text(client: Client, address: str) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.content
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_new_home_has_every_page(name: str, client: Client) -> None:
+    assert "<h1>" in text(client, reverse(name))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_holds_a_script_of_its_own_or_asks_elsewhere(name: str, client: Client, market: Market) -> None:
+    shown = text(client, reverse(name))
+    for script in shown.split("<script")[1:]:
+        assert "src=" in script.partition(">")[0]
+        assert script.partition(">")[2].startswith("</script>")
+    assert " onclick=" not in shown
+    assert not [part for part in shown.split('src="')[1:] if not part.startswith("/")]
+
+
+@pytest.mark.parametrize("name", [*PAGES, "chart", "coverage-cells"])
+def test_queries_do_not_grow_with_what_is_there(name: str, client: Client) -> None:
+    fill(0)
+    few = queries(client, name)
+    fill(20)
+    assert queries(client, name) == few
+
+
+def fill(first: int) -> None:
+    for market in stocked(5, first=first):
+        GapRecordFactory.create(market=market, gap_start=at("2024-04-01"), gap_end=at("2024-04-08"))
+        job = IngestionJobFactory.create(status=JobStatus.COMPLETED)
+        FileIngestionRecordFactory.create(market=market, job=job, release=ArchiveReleaseFactory.create())
+
+
+def queries(client: Client, name: str) -> int:
+    address = reverse(name, args=["COIN0USD"]) if name == "chart" else reverse(name)
+    with CaptureQueriesContext(connection) as counted:
+        assert client.get(address).status_code == 200
+    return len(counted)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/coverage/?interval=7",
+        "/coverage/?start=yesterday",
+        "/coverage/?start=2024-05-01&end=2024-01-01",
+        "/coverage/?step=day",
+        "/coverage/?step=century",
+        "/coverage/cells?interval=7",
+        "/coverage/cell?market=NOSUCHTHING",
+        "/gaps/?interval=x",
+        "/files/?interval=x",
+        "/markets/COIN0USD/chart?start=5",
+        "/markets/COIN0USD/chart?start=9&end=5",
+        "/markets/COIN0USD/chart?start=-1e99&end=%00",
+        "/markets/COIN0USD/chart?start=99999999999999999999&end=999999999999999999999",
+    ],
+)
+def test_a_wrong_question_is_answered_in_a_line(address: str, client: Client, market: Market) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 400
+    assert 'class="note error"' in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "address", ["/files/?release=99999999999999999999", "/gaps/?page=last&status=x", "/jobs/?page=0"]
+)
+def test_what_finds_nothing_is_no_error(address: str, client: Client, market: Market) -> None:
+    assert client.get(address).status_code == 200
+
+
+def test_a_market_that_nobody_knows_is_not_found(client: Client) -> None:
+    assert client.get("/markets/NOSUCHTHING/").status_code == 404
+
+
+def test_the_overview_says_what_is_open_and_how_to_mend_it(client: Client, market: Market) -> None:
+    shown = text(client, "/")
+    assert "TIER1: 1 gap of COIN1USD at 60min (24 candles)" in shown
+    assert "ingest_kraken_unified --markets COIN1USD --intervals 60 --complete" in shown
+
+
+def test_a_cell_is_told_as_the_report_does(client: Client, market: Market) -> None:
+    shown = text(client, f"/coverage/cell?market={market}&interval=60&start=2024-04-01&end=2024-04-30")
+    assert "Missing: 168" in shown
+    assert "2024-04-01 to 2024-04-07" in shown
+
+
+def test_a_market_found_by_its_name_is_shown(client: Client, market: Market) -> None:
+    assert client.get("/markets/?q=coin0usd").headers["Location"] == "/markets/COIN0USD/"
+    assert client.get("/markets/?q=coin0/usd").headers["Location"] == "/markets/COIN0USD/"
+    assert "3 on record" in text(client, "/markets/?q=coin")
+
+
+def test_a_chart_has_candles_verdicts_coverage_and_outages(client: Client, market: Market, home: Path) -> None:
+    store = open_store("parquet:data/candles", home)
+    candles = candles_at(*every(Interval.M60, "2024-03-30 00:00", 10))
+    store.write(Series("kraken", market.altname, Interval.M60), candles, Origin(Source.CSV))
+    Outage.objects.create(start=at("2024-03-30 10:00"), end=at("2024-03-30 12:00"), markets=[str(market)], found_at=NOW)
+    view = f"start={int(at('2024-03-30').timestamp())}&end={int(at('2024-04-03').timestamp())}"
+    told = json.loads(text(client, f"/markets/{market}/chart?{view}"))
+    assert (told["interval"], told["step"]) == (60, 3600)
+    assert len(told["candles"]["time"]) == 10
+    assert [run[2] for run in told["runs"]][-1] == "MISSING"
+    assert [lane["name"] for lane in told["lanes"]] == ["Archives"]
+    assert told["outages"] == [[int(at("2024-03-30 10:00").timestamp()), int(at("2024-03-30 12:00").timestamp())]]
+
+
+def test_a_gap_says_what_closes_it_and_what_that_takes(client: Client, market: Market) -> None:
+    GapRecordFactory.create(
+        market=market, gap_start=NOW.replace(minute=0) - timedelta(hours=5), gap_end=at("2024-05-01 12:00")
+    )
+    accepted = GapRecordFactory.create(market=market, gap_start=at("2023-01-01"), status=GapStatus.ACCEPTED)
+    shown = text(client, "/gaps/")
+    assert "Kraken&#x27;s API still answers for it" in shown
+    assert "(1 request)" in shown
+    assert "1 on record" in shown
+    assert accepted.required_csv_file in text(client, "/gaps/?status=ACCEPTED")
+
+
+def test_a_job_shows_its_files_and_how_to_go_on(client: Client, market: Market) -> None:
+    job = IngestionJobFactory.create(status=JobStatus.PAUSED, markets=[str(market)], tier="")
+    FileIngestionRecordFactory.create(job=job, market=market, error_message="it has an odd row")
+    shown = text(client, reverse("job", args=[job.pk]))
+    assert f"--resume {str(job.pk)[:8]}" in shown
+    assert "it has an odd row" in shown
+
+
+def test_a_running_job_is_seen_on_the_overview_and_by_the_part_that_asks_again(client: Client) -> None:
+    job = IngestionJobFactory.create(total_files=8, files_ingested=2)
+    for address in ("/", "/jobs/running"):
+        shown = text(client, address)
+        assert str(job.pk)[:8] in shown
+        assert "2 of 8 files" in shown
+        assert 'value="25"' in shown
+
+
+def test_reading_can_be_put_behind_the_login(client: Client, settings: Settings) -> None:
+    settings.WEB_LOGIN_REQUIRED = True
+    for name in PAGES:
+        assert client.get(reverse(name)).headers["Location"].startswith(reverse("admin:login"))
