@@ -151,4 +151,7 @@ def named(name: str) -> Market:
         stored = markets.filter(altname=spelled).first()
         if stored is not None:
             return stored
-    return markets.get(altname=resolve(name).altname)
+    listed = markets.filter(altname=resolve(name).altname).first()
+    if listed is None:
+        raise UnknownMarket(name=name, hint="it is listed, but not on record yet: run sync_markets")
+    return listed

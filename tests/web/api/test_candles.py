@@ -85,9 +85,9 @@ def test_the_arrow_stream_is_read_by_arrow_and_says_where_it_goes_on(client: Cli
         ("candles?market=NOSUCH&interval=60", 404, "Kraken has no market 'NOSUCH'"),
         ("candles?market=XBTUSD&interval=7", 400, "interval: Input should be '1'"),
         ("candles?interval=60", 400, "market: Field required"),
-        (f"{ASKED}&start=soon", 400, "start 'soon' is no time from 1970 to 2099"),
-        (f"{ASKED}&end=9999-12-31T23:59:59-23:00", 400, "is no time from 1970 to 2099"),
-        (f"{ASKED}&start=2024-03-02&end=2024-03-01", 400, "start 2024-03-02 is not before end 2024-03-01"),
+        (f"{ASKED}&start=soon", 422, "start 'soon' is no time from 1970 to 2099"),
+        (f"{ASKED}&end=9999-12-31T23:59:59-23:00", 422, "is no time from 1970 to 2099"),
+        (f"{ASKED}&start=2024-03-02&end=2024-03-01", 422, "start 2024-03-02 is not before end 2024-03-01"),
         (f"{ASKED}&fill=linear", 400, "fill: Input should be ''"),
     ],
 )

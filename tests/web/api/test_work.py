@@ -96,6 +96,17 @@ def test_a_login_is_no_token(client: Client, workers: Workers, admin_user: Any) 
     assert post(client, "fill", {"tier": "TIER1"}, authorization="").status_code == 401
 
 
+def test_another_site_can_neither_use_the_login_nor_needs_to_be_feared_with_the_token(
+    market: Market, workers: Workers, admin_user: Any
+) -> None:
+    browser = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+    browser.force_login(admin_user)
+    forged = browser.post("/api/v1/fill", '{"tier": "TIER1"}', content_type="text/plain")
+    assert (forged.status_code, workers.started) == (401, [])
+    # No browser sends it of its own accord, so it needs no second proof.
+    assert post(browser, "fill", {"markets": "XBTUSD"}).status_code == 202
+
+
 def test_filling_starts_a_job_in_a_process_of_its_own(client: Client, market: Market, workers: Workers) -> None:
     answer = post(client, "fill", {"markets": "XBTUSD", "intervals": "60", "trade_budget": 50})
     assert answer.status_code == 202, answer.content
@@ -212,7 +223,7 @@ def test_a_finding_is_accepted_with_its_reason(client: Client, market: Market) -
         severity="ERROR",
         found_at=NOW,
     )
-    assert post(client, f"findings/{row.pk}/accept", {"why": "  "}).status_code == 400
+    assert post(client, f"findings/{row.pk}/accept", {"why": "  "}).status_code == 422
     answer = post(client, f"findings/{row.pk}/accept", {"why": "known to us"})
     assert (answer.status_code, answer.json()["state"], answer.json()["why"]) == (200, "ACCEPTED", "known to us")
     row.refresh_from_db()
@@ -226,8 +237,8 @@ def test_a_finding_is_accepted_with_its_reason(client: Client, market: Market) -
         ("findings/999/accept", {"why": "x"}, 404, "There is no finding 999"),
         ("findings/999/accept", {}, 400, "why: Field required"),
         ("jobs/feed/resume", {}, 404, "No job 'feed'"),
-        ("fill", {}, 400, "Say what you want: tier TIER1"),
-        ("fill", {"tier": "TIER1", "start_date": "2090-01-01"}, 400, "lies in the future"),
+        ("fill", {}, 422, "Say what you want: tier TIER1"),
+        ("fill", {"tier": "TIER1", "start_date": "2090-01-01"}, 422, "lies in the future"),
         ("fill", {"tier": "TIER1", "fast": True}, 400, "fast: Extra inputs are not permitted"),
         ("fill", {"markets": "NOSUCH"}, 404, "Kraken has no market 'NOSUCH'"),
     ],

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from django.db.models import QuerySet
 from ninja import Schema
-from pydantic import ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from chandlery.candles.interval import Interval
 from chandlery.config.surroundings import surroundings, tiers
@@ -25,16 +25,47 @@ MOST_ROWS = 1000
 _LONGEST = 2000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
-Names = Annotated[str, Field(max_length=_LONGEST)]
-Day = Annotated[str, Field(max_length=32, examples=["2024-03-31"])]
-
 
 class UnknownParameter(UsageError):
     """{name!r} is nothing that can be asked here; choose from {known}"""
 
 
+class NotNames(UsageError):
+    """{name} {value!r} is no list of names; write them joined by commas, such as XBTUSD,ETHUSD"""
+
+
 class Unprintable(UsageError):
     """{name} holds a character that no name has"""
+
+
+def written(pattern: str, **more: Any) -> Any:
+    """A field whose form the description of the API tells. It is not checked here: who reads it says more clearly what
+    is wrong with it.
+    """
+    return Field(json_schema_extra={"pattern": pattern}, max_length=_LONGEST, **more)
+
+
+_TIER = r"(?:TIER[1-4]|ALL)"
+_WIDTH = r"(?:1|5|15|30|60|240|720|1440)"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9./]{0,19}"
+
+
+def _joined(one: str) -> str:
+    return f"^(?:{one}(?:,{one}){{0,63}})?$"
+
+
+def _names(given: str, info: ValidationInfo) -> str:
+    if not re.fullmatch(_joined(_NAME), given):
+        raise NotNames(name=info.field_name, value=given[:100])
+    return given
+
+
+Names = Annotated[str, written(_joined(_NAME)), AfterValidator(_names)]
+Tier = Annotated[str, written(f"^{_TIER}?$")]
+Tiers = Annotated[str, written(_joined(_TIER))]
+Widths = Annotated[str, written(_joined(_WIDTH), examples=["60,1440"])]
+Day = Annotated[str, written(r"^(?:(?:19[7-9]|20[0-9])[0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))?$")]
+Text = Annotated[str, written(r"^[^\x00-\x1f\x7f]*$")]
 
 
 class Query(Schema):
@@ -57,11 +88,11 @@ class Query(Schema):
 class Asked(Query):
     """Which series and dates, as with the commands."""
 
-    tier: Names = Field("", description="TIER1 … TIER4, or ALL")
-    tiers: Names = Field("", description="several tiers, joined by commas")
+    tier: Tier = Field("", description="TIER1 … TIER4, or ALL")
+    tiers: Tiers = Field("", description="several tiers, joined by commas")
     markets: Names = Field("", description="markets by name, joined by commas", examples=["XBTUSD,ETHUSD"])
     quotes: Names = Field("USD", description="quote assets of a tier's markets, joined by commas")
-    intervals: Names = Field("", description="candle widths in minutes, joined by commas", examples=["60,1440"])
+    intervals: Widths = Field("", description="candle widths in minutes, joined by commas")
     start_date: Day = Field("", description="first day, UTC")
     end_date: Day = Field("", description="last day, UTC, inclusive")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -20,19 +20,21 @@ from chandlery.reader.options import Asked as Wanted
 from chandlery.reader.read import Candles, nothing
 from chandlery.reporting.as_json import instant
 from chandlery.web.api import shapes
-from chandlery.web.api.asked import Names, Query, store_to_read
+from chandlery.web.api.asked import Query, Text, store_to_read, written
 
 router = Router(tags=["Candles"])
 ARROW = "application/vnd.apache.arrow.stream"
 BINARY = {"type": "string", "format": "binary"}
 MOST_AS_JSON, MOST_AS_ARROW = 10_000, 100_000
+_DAY = r"(?:19[7-9]|20[0-9])[0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+Moment = Annotated[str, written(rf"^(?:{_DAY}(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?Z)?)?$")]
 
 
 class CandlesAsked(Query):
-    market: Names = Field(description="by name", examples=["XBTUSD"])
+    market: Text = Field(min_length=1, description="by name", examples=["XBTUSD"])
     interval: Literal["1", "5", "15", "30", "60", "240", "720", "1440"] = Field(description="minutes")
-    start: str = Field("", max_length=40, description="UTC; without it the first slot", examples=["2024-03-31"])
-    end: str = Field("", max_length=40, description="UTC, exclusive; without it the last closed slot")
+    start: Moment = Field("", description="UTC; without it the first slot", examples=["2024-03-31"])
+    end: Moment = Field("", description="UTC, exclusive; without it the last closed slot")
     fill: Literal["", "flat"] = Field("", description="flat: quiet slots too, at the close before them")
     verdicts: bool = Field(False, description="a row for every slot, with its verdict")
 

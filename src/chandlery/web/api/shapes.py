@@ -20,12 +20,12 @@ Answers = dict[int, type[Schema]]
 
 def read(shape: type[Schema]) -> Answers:
     """What reading is answered with."""
-    return {200: shape, **dict.fromkeys((400, 401, 404, 503), Wrong)}
+    return {200: shape, **dict.fromkeys((400, 401, 404, 422, 503), Wrong)}
 
 
 def done(shape: type[Schema], status: int = 200) -> Answers:
     """What setting something going is answered with."""
-    return {status: shape, **dict.fromkeys((400, 401, 403, 404, 409, 503), Wrong)}
+    return {status: shape, **dict.fromkeys((400, 401, 403, 404, 409, 422, 503), Wrong)}
 
 
 class Counts(Schema):

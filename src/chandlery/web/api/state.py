@@ -21,7 +21,7 @@ from chandlery.reporting.as_json import COUNTS, JsonObject, instant, report_as_j
 from chandlery.reporting.findings import finding_as_json, outage_as_json
 from chandlery.reporting.overview import OverviewRow
 from chandlery.web.api import shapes
-from chandlery.web.api.asked import Asked, Names, Page, Query, markets_of, page_of, store_to_read
+from chandlery.web.api.asked import Asked, Names, Page, Query, Text, Tier, markets_of, page_of, store_to_read
 from chandlery.web.standing import overview
 
 router = Router(tags=["What there is"])
@@ -32,13 +32,13 @@ class Quotes(Query):
 
 
 class AssetsAsked(Page):
-    tier: Names = ""
+    tier: Tier = ""
 
 
 class MarketsAsked(Page):
-    tier: Names = ""
+    tier: Tier = ""
     quotes: Names = ""
-    search: Names = ""
+    search: Text = ""
 
 
 class GapsAsked(Asked, Page):

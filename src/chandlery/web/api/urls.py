@@ -19,6 +19,7 @@ from chandlery.pipeline.accept import FindingIsGone, GapIsAsked, GapIsFilled, No
 from chandlery.pipeline.jobs import UnknownJob
 from chandlery.web import actions
 from chandlery.web.api import candles, state, work
+from chandlery.web.api.asked import UnknownParameter, Unprintable
 from chandlery.web.api.token import NoTokenSet, WrongToken
 
 _STATUS: dict[type[ChandleryError], int] = {
@@ -26,6 +27,7 @@ _STATUS: dict[type[ChandleryError], int] = {
     **dict.fromkeys((FindingIsGone, GapIsAsked, GapIsFilled), 409),
     **dict.fromkeys((actions.SeriesBusy, actions.AskedAlready, actions.JobRuns, actions.JobRests), 409),
     actions.JobElsewhere: 409,
+    **dict.fromkeys((UnknownParameter, Unprintable), 400),
     NoTokenSet: 403,
     WrongToken: 401,
 }
@@ -53,7 +55,8 @@ for _router in (state.router, candles.router, work.router, work.acting):
 
 @api.exception_handler(ChandleryError)
 def _wrong(request: HttpRequest, error: ChandleryError) -> HttpResponse:
-    status = _STATUS.get(type(error), 400 if isinstance(error, UsageError) else 503)
+    """400: no question at all; 422: a question, but nothing can be meant by it; 503: it cannot be answered now."""
+    status = _STATUS.get(type(error), 422 if isinstance(error, UsageError) else 503)
     return _told(str(error), status)
 
 

@@ -26,7 +26,7 @@ from chandlery.reporting.findings import finding_as_json
 from chandlery.reporting.jobs import job_as_json
 from chandlery.web import actions
 from chandlery.web.api import shapes
-from chandlery.web.api.asked import Names, Page, page_of
+from chandlery.web.api.asked import Day, Names, Page, Tier, Widths, page_of
 from chandlery.web.api.state import gap_as_json
 from chandlery.web.api.token import Token
 
@@ -36,7 +36,7 @@ acting = Router(tags=["Set going"], auth=Token())
 LARGEST_ID = 2**63 - 1
 Id = Annotated[int, FromPath(ge=1, le=LARGEST_ID)]
 JobId = Annotated[str, FromPath(description="its id, or as much of it as tells it from others", max_length=36)]
-Words = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 class FilesAsked(Page):
@@ -54,12 +54,12 @@ class Told(Schema):
 class FillWanted(Told):
     """What to fill, as `ingest_kraken_unified` is asked; names joined by commas."""
 
-    tier: Words = ""
-    markets: Words = ""
-    quotes: Words = "USD"
-    intervals: Words = ""
-    start_date: Words = ""
-    end_date: Words = ""
+    tier: Tier = ""
+    markets: Names = ""
+    quotes: Names = "USD"
+    intervals: Widths = ""
+    start_date: Day = ""
+    end_date: Day = ""
     complete: bool = False
     trade_budget: int = Field(TRADE_BUDGET, ge=0, le=10**9, description="requests that may be spent on trades")
 
