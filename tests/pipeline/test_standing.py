@@ -1,4 +1,4 @@
-"""Standings: at any moment the figures are those that a report tells then; a market is told anew when it has changed."""
+"""Standings: at any moment the figures are a report's; a market is told anew when it has changed."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from chandlery.candles.evidence import Source
 from chandlery.candles.interval import Interval
 from chandlery.models import DataCoverageRange, GapRecord, GapStatus, Market, QualityFinding, TradedDays
 from chandlery.pipeline import standing
+from chandlery.pipeline.knowledge import MarketFacts, know
 from chandlery.pipeline.markets import select
 from chandlery.pipeline.report import report
 from chandlery.pipeline.request import Selection
@@ -42,13 +43,12 @@ def kept(store: CandleStore) -> StandingsKept:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The markets that were told anew, each time."""
     asked: list[list[str]] = []
-    really = standing.know
 
-    def know(markets: list[Market], *rest: object) -> object:
+    def noted(markets: list[Market], store: CandleStore, now: datetime) -> dict[str, MarketFacts]:
         asked.append([market.altname for market in markets])
-        return really(markets, *rest)  # type: ignore[arg-type]
+        return know(markets, store, now)
 
-    monkeypatch.setattr(standing, "know", know)
+    monkeypatch.setattr(standing, "know", noted)
     return asked
 
 
@@ -113,37 +113,45 @@ def test_an_exchange_that_told_a_delisting_ahead_is_believed_when_it_comes(
         agree(kept, store, NOW + timedelta(hours=hours))
 
 
-Change = Callable[[Market], object]
+Change = Callable[[Market], None]
 
 
-def _coverage_gone(market: Market) -> object:
-    return DataCoverageRange.objects.filter(market=market, source=Source.API).delete()
+def _coverage_gone(market: Market) -> None:
+    DataCoverageRange.objects.filter(market=market, source=Source.API).delete()
 
 
-def _fewer_candles(market: Market) -> object:
+def _fewer_candles(market: Market) -> None:
     TradedDays.objects.filter(market=market).delete()
-    return traded(market, HOUR, at("2024-02-20"), at("2024-04-01"), seed=99)
+    traded(market, HOUR, at("2024-02-20"), at("2024-04-01"), seed=99)
 
 
-def _accepted(market: Market) -> object:
-    return GapRecordFactory.create(
+def _accepted(market: Market) -> None:
+    GapRecordFactory.create(
         market=market, gap_start=at("2024-04-01"), gap_end=at("2024-04-08"), status=GapStatus.ACCEPTED
     )
 
 
-def _delisted(market: Market) -> object:
+def _delisted(market: Market) -> None:
     market.delisted_at = at("2024-04-10")
-    return market.save()
+    market.save()
 
 
-def _not_listed(market: Market) -> object:
+def _not_listed(market: Market) -> None:
     market.absent_since = at("2024-04-10")
-    return market.save()
+    market.save()
+
+
+def _answered(market: Market) -> None:
+    covered(market, HOUR, Source.CSV, at("2024-04-02"), at("2024-04-03"))
+
+
+def _contradicted(market: Market) -> None:
+    doubted(market, HOUR, at("2024-03-20"))
 
 
 CHANGES: list[Change] = [
-    lambda market: covered(market, HOUR, Source.CSV, at("2024-04-02"), at("2024-04-03")),
-    lambda market: doubted(market, HOUR, at("2024-03-20")),
+    _answered,
+    _contradicted,
     _coverage_gone,
     _fewer_candles,
     _accepted,

@@ -1,6 +1,8 @@
 """Where each page is."""
 
+from django.conf import settings
 from django.urls import path
+from django.views.generic import RedirectView
 
 from chandlery.web.pages.acts import accept, fill, pause_job, resume_job
 from chandlery.web.pages.coverage import coverage, coverage_cell, coverage_cells
@@ -12,6 +14,8 @@ from chandlery.web.pages.overview import overview
 from chandlery.web.pages.running import now_running
 
 urlpatterns = [
+    # The admin's pages name no icon, and a browser asks for this one then.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}chandlery/icon.svg"), name="icon"),
     path("", overview, name="overview"),
     path("coverage/", coverage, name="coverage"),
     path("coverage/cells", coverage_cells, name="coverage-cells"),

@@ -1,0 +1,172 @@
+"""Every page in a browser: both themes, wide and narrow, by keyboard, without an error and without asking elsewhere."""
+
+import json
+import re
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.web.browsing import THEMES, WIDTHS, Window, browser, window
+from tests.web.world import LOST_HOURS, PASSWORD, USER, World, free_port, served, world
+
+pytestmark = pytest.mark.slow
+
+DAYS = "/coverage/?step=day&start=2024-06-01&end=2024-11-30&interval=60"
+CLOSE_UP = (
+    f"/markets/ETHUSD/?interval=60&start={int(LOST_HOURS.start.timestamp())}&end={int(LOST_HOURS.end.timestamp())}"
+)
+PAGES = (
+    "/",
+    "/coverage/",
+    DAYS,
+    "/coverage/?interval=1440&sort=open",
+    "/markets/",
+    "/markets/XBTUSD/",
+    "/markets/ICXUSD/",
+    "/markets/MATICUSD/",
+    CLOSE_UP,
+    "/gaps/",
+    "/gaps/?reason=SUSPECT",
+    "/jobs/",
+    "/files/",
+    "/files/?status=FAILED",
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("home")) as filled:
+        yield filled
+
+
+@pytest.fixture(scope="module")
+def address(made: World) -> Iterator[str]:
+    with served(made, port=free_port()) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Browser]:
+    with browser() as found:
+        yield found
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_is_sound(theme: str, width: int, opened: Browser, address: str) -> None:
+    with window(opened, address, theme, width) as shown:
+        for path in PAGES:
+            shown.go(path)
+            wide = shown.page.evaluate("document.documentElement.scrollWidth")
+            assert (path, wide) == (path, width), "a page never scrolls sideways"
+            assert (path, shown.grave()) == (path, [])
+
+
+def test_the_theme_is_kept(opened: Browser, address: str) -> None:
+    with window(opened, address, "light", 1400) as shown:
+        shown.go("/")
+        shown.page.click("#theme")
+        expect(shown.page.locator("html")).to_have_attribute("data-theme", "dark")
+        shown.go("/files/")
+        expect(shown.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_the_map_is_walked_by_keyboard_and_a_cell_opens(opened: Browser, address: str) -> None:
+    with window(opened, address, "light", 1400) as shown:
+        shown.go("/coverage/?interval=60")
+        shown.page.focus("#map-frame")
+        said = shown.page.locator("#map-said")
+        expect(said).to_have_text(re.compile(r"^ETHUSD, 2025-03: traded"))
+        for key in ("ArrowDown", *["ArrowLeft"] * 7):
+            shown.page.keyboard.press(key)
+        expect(said).to_have_text("ICXUSD, 2024-08: missing 100%")
+        shown.page.keyboard.press("Enter")
+        expect(shown.page.locator("#cell")).to_contain_text("Missing: 744")
+        shown.page.keyboard.press("d")
+        shown.page.wait_for_url(re.compile("step=day"))
+        expect(shown.page.locator("h1")).to_contain_text("a column a day")
+
+
+def test_the_map_says_what_the_report_says(made: World, opened: Browser, address: str) -> None:
+    told = json.loads(made.run("report_completeness", "--tier", "TIER1", "--intervals", "1440", "--json"))
+    with window(opened, address, "light", 1400) as shown:
+        shown.go("/coverage/?interval=1440")
+        rows = shown.page.locator("#table tbody tr").all_inner_texts()
+    figures = {
+        cells[0]: [int(cell.replace(",", "")) for cell in cells[4:]] for cells in (row.split("\t") for row in rows)
+    }
+    names = ("traded", "quiet_proven", "quiet_confirmed", "quiet_claimed", "suspect", "missing", "unlisted")
+    assert figures == {one["market"]: [one[name] for name in names] for one in told["series"]}
+
+
+def test_a_chart_zooms_to_finer_candles_and_back(opened: Browser, address: str) -> None:
+    with window(opened, address, "dark", 1400) as shown:
+        shown.go("/markets/XBTUSD/")
+        said = shown.page.locator("#chart-said")
+        expect(said).to_contain_text("candles of 1440min")
+        shown.page.get_by_role("button", name="1 w").click()
+        expect(said).to_contain_text("candles of 60min")
+        shown.page.get_by_role("button", name="Earlier").click()
+        expect(said).to_contain_text("candles of 60min")
+        shown.page.get_by_role("button", name="All").click()
+        expect(said).to_contain_text("candles of 1440min")
+        shown.page.select_option("#chart-interval", "240")
+        expect(said).to_contain_text("candles of")
+
+
+def sign_in(shown: Window) -> None:
+    shown.go("/admin/login/?next=/")
+    shown.page.fill("#id_username", USER)
+    shown.page.fill("#id_password", PASSWORD)
+    shown.page.click("[type=submit]")
+    shown.page.wait_for_url("**/")
+
+
+def test_a_running_job_is_followed_paused_and_gone_on_with(made: World, opened: Browser, address: str) -> None:
+    # One request in five seconds: it is at work for as long as the test looks at it.
+    made.rate = "0.2"
+    asked = ("--markets", "SOLUSD", "--intervals", "60", "--complete", "--yes")
+    with made.start("ingest_kraken_unified", *asked) as process, window(opened, address, "light", 1400) as shown:
+        try:
+            sign_in(shown)
+            shown.page.locator("#running").get_by_text("SOLUSD").wait_for()
+            assert shown.grave() == []
+            shown.page.get_by_role("button", name="Pause").click()
+            expect(shown.page.locator(".note")).to_contain_text("finishes what is in hand and pauses")
+            process.communicate(timeout=60)
+            shown.page.get_by_text("No job is running.").wait_for()
+            shown.go("/jobs/")
+            expect(shown.page.locator("tbody tr").first).to_contain_text("PAUSED")
+            shown.page.locator("tbody tr a").first.click()
+            expect(shown.page.locator("code").first).to_contain_text("--resume")
+            assert shown.grave() == []
+        finally:
+            made.rate = "0"
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=60)
+
+
+def test_a_gap_is_filled_by_a_button(made: World, opened: Browser, address: str) -> None:
+    with window(opened, address, "light", 1400) as shown:
+        sign_in(shown)
+        shown.go("/gaps/?market=ETHUSD&reason=SUSPECT")
+        assert shown.grave() == []
+        shown.page.get_by_role("button", name="Fill the gap of ETHUSD").click()
+        expect(shown.page.locator(".note")).to_contain_text("is about to fill ETHUSD 60min")
+        ended(shown, "ETHUSD")
+        shown.go("/gaps/?market=ETHUSD&reason=SUSPECT")
+        expect(shown.page.locator(".note")).to_have_text("No such gap is on record.")
+
+
+def ended(shown: Window, what: str) -> None:
+    """Look at the jobs until the one over `what` has ended well."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        shown.go("/jobs/")
+        if shown.page.locator("tbody tr", has_text=what).get_by_text("COMPLETED").count():
+            return
+    pytest.fail(f"the job over {what} does not end")
