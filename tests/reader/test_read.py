@@ -132,8 +132,9 @@ def test_of_what_nobody_knows_there_is_an_empty_frame_of_the_same_columns(candle
 def test_a_wrong_value_is_told_in_one_line(
     candles: Candles, asked: dict[str, Any], problem: type[Exception], says: str
 ) -> None:
+    given: dict[str, Any] = {"market": "XBTUSD", "interval": 60} | asked
     with pytest.raises(problem, match=says):
-        candles.read(**({"market": "XBTUSD", "interval": 60} | asked))
+        candles.read(**given)
 
 
 def test_another_home_than_that_of_this_process_is_refused(candles: Candles, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ description.location = "/api/v1/openapi.json"
     suppress_health_check=list(HealthCheck),
 )
 def test_any_question_is_answered_as_described(
-    case: schemathesis.Case, market: Market, workers: Workers, settings: Settings
+    case: schemathesis.Case[Any], market: Market, workers: Workers, settings: Settings
 ) -> None:
     """The market is there, whoever asks has the token, and nothing is really started."""
     settings.API_TOKEN = TOKEN
