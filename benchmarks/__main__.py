@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import dashboard, incremental, ingestion, ledger, ranges, walking
+from benchmarks import dashboard, incremental, ingestion, ledger, ranges, reading, walking
 
 BUILD = Path(__file__).parents[1] / "build"
 #: Those with targets.
-TARGETED = ("dashboard", "incremental", "ledger", "walking", "ingestion")
+TARGETED = ("dashboard", "incremental", "ledger", "reading", "walking", "ingestion")
 
 
 def main() -> int:
@@ -17,6 +17,7 @@ def main() -> int:
         "incremental": incremental.run(BUILD / "bench" / "incremental"),
         "dashboard": dashboard.run(BUILD / "bench" / "dashboard"),
         "ledger": ledger.run(BUILD / "bench" / "ledger"),
+        "reading": reading.run(BUILD / "bench" / "reading"),
         "walking": walking.run(BUILD / "bench" / "walking"),
         "ingestion": ingestion.run(BUILD / "bench"),
     }
