@@ -6,7 +6,7 @@ marks of the state that it was made from, and made again, by the report itself, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
@@ -62,7 +62,7 @@ class StandingsKept:
         """By the state as it is now. The number of queries does not grow with the markets."""
         with self._lock:
             markets = {market.pk: market for market in Market.objects.select_related("base", "quote")}
-            marks = _marks(markets.values())
+            marks = marks_of(markets.values())
             due = [market for pk, market in markets.items() if not self._holds(pk, marks[pk], now)]
             gone = self._kept.keys() - markets.keys()
             for start in range(0, len(due), BATCH):
@@ -109,7 +109,7 @@ def tier_of(market: Market) -> str:
     return market.base.tier if market.base.category == Category.CRYPTO else ""
 
 
-def _marks(markets: Collection[Market]) -> dict[int, Mark]:
+def marks_of(markets: Iterable[Market]) -> dict[int, Mark]:
     """For each market something that changes whenever its report may."""
     coverage, days, weeks = DataCoverageRange.objects.marks(), TradedDays.objects.marks(), AuditedWeeks.objects.marks()
     findings, gaps = QualityFinding.objects.marks(), GapRecord.objects.marks()

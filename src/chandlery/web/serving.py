@@ -10,7 +10,7 @@ from django.conf import settings
 from chandlery.errors import UsageError
 from chandlery.web.access import LOOPBACK_NAMES
 
-APPLICATION = "chandlery.config.wsgi:application"
+APPLICATION = "chandlery.web.application:application"
 
 
 class NotForOthers(UsageError):

@@ -63,6 +63,17 @@ def test_where_nobody_can_tell_nothing_is_kept(versions: list[object]) -> None:
     assert [kept.get("a", made), kept.get("a", made)] == [1, 2]
 
 
+def test_a_change_that_does_not_matter_makes_nothing_anew(versions: list[object]) -> None:
+    marks, made = ["as it was"], Made()
+    kept = Kept[int](2, lambda: marks[-1])
+    kept.get("a", made)
+    versions.append(("second",))
+    assert kept.get("a", made) == 1
+    versions.append(("third",))
+    marks.append("other")
+    assert kept.get("a", made) == 2
+
+
 def test_only_the_last_ones_are_kept(versions: list[object]) -> None:
     kept, made = Kept[int](2), Made()
     for asked in ("a", "b", "c", "c", "b", "a"):

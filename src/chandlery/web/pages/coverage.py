@@ -30,13 +30,13 @@ from chandlery.reporting.coverage_map import MINUTE, CoverageMap, encoded
 from chandlery.reporting.terminal import VERDICTS
 from chandlery.stores import open_store
 from chandlery.web.pages.asked import dates_asked, interval_asked, page
-from chandlery.web.pages.kept import Kept
+from chandlery.web.pages.kept import Kept, state_mark
 
 #: So many days of all markets are drawn at once; whoever wants more sees months.
 MOST_DAYS = 400
 MARKETS_A_PAGE = 100
-_maps: Kept[tuple[CoverageMap, list[Tally]]] = Kept(12)
-_drawings: Kept[tuple[bytes, bytes]] = Kept(12)
+_maps: Kept[tuple[CoverageMap, list[Tally]]] = Kept(12, state_mark)
+_drawings: Kept[tuple[bytes, bytes]] = Kept(12, state_mark)
 
 
 class TooManyDays(UsageError):

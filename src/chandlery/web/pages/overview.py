@@ -13,15 +13,16 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from chandlery.config.surroundings import clock
+from chandlery.models import IngestionJob
 from chandlery.reporting.concerns import concerns
 from chandlery.web import standing
 from chandlery.web.access import may_act
 from chandlery.web.pages.asked import page, quotes_asked
-from chandlery.web.pages.kept import Kept
+from chandlery.web.pages.kept import Kept, state_mark
 from chandlery.web.pages.running import running_jobs
 
 #: What is drawn of state looks the same to everybody.
-_figures: Kept[SafeString] = Kept(8)
+_figures: Kept[SafeString] = Kept(8, lambda: (state_mark(), IngestionJob.objects.asked_intervals()))
 
 
 @require_safe
