@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from chandlery.web.serving import DebugForOthers, NotForOthers, PortTaken, require_free_port, require_safe_host
 from tests.conftest import CHECKOUT, Run, clean_environment
+from tests.web.browsing import browser, window
 
 OPENER = build_opener(ProxyHandler({}))
 
@@ -127,3 +128,19 @@ def test_a_job_that_was_started_by_the_api_is_done_by_a_process_of_its_own(home:
         status, again = ask(address, f"/api/v1/jobs/{job['job_id'][:8]}/resume", {}, **token)
         assert (status, again["job_id"]) == (202, job["job_id"])
         assert (home / "data" / "logs" / f"job-{job['job_id'][:8]}.log").is_file()
+
+
+@pytest.mark.slow
+def test_the_page_of_the_api_works_in_a_browser_and_asks_nobody_else(home: Path) -> None:
+    with (
+        served(home) as (address, _),
+        browser() as opened,
+        window(opened, address, "light", 1400) as shown,
+    ):
+        shown.go("/api/v1/docs")
+        page = shown.page
+        page.get_by_text("Candles as JSON").click()
+        page.get_by_role("button", name="Try it out").click()
+        assert page.locator(".opblock").count() == sum(
+            map(len, ask(address, "/api/v1/openapi.json")[1]["paths"].values())
+        )
