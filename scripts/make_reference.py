@@ -15,6 +15,8 @@ COMMANDS = (
     "list_jobs",
     "show_job",
     "sync_markets",
+    "serve",
+    "export_candles",
     "compare_candles",
     "rebuild_state",
     "load_tiers",

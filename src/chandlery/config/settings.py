@@ -46,6 +46,8 @@ DEBUG = _env.flag("DEBUG")
 # Only pages need it: it is read, or made, when a page first asks.
 SECRET_KEY = _env.text("SECRET_KEY") or SimpleLazyObject(lambda: kept_secret(CHANDLERY_HOME))
 ALLOWED_HOSTS = _env.words("ALLOWED_HOSTS")
+# Behind a proxy that speaks TLS, forms come from https:// while we are asked by http://.
+CSRF_TRUSTED_ORIGINS = [f"https://{'*' if name.startswith('.') else ''}{name}" for name in ALLOWED_HOSTS if name != "*"]
 
 DATABASES = {"default": _env.database("DATABASE_URL")}
 MIGRATION_MODULES = {"chandlery": "chandlery.models.migrations"}
