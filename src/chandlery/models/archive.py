@@ -64,6 +64,10 @@ class FileFilter:
 class FileRecords(models.Manager["FileIngestionRecord"]):
     """Questions about files."""
 
+    def failed(self) -> models.QuerySet[FileIngestionRecord]:
+        """Those that could not be read, with their jobs, the last ones first."""
+        return self.filter(status=FileStatus.FAILED).select_related("job").order_by("-completed_at", "file_path")
+
     def matching(self, wanted: FileFilter) -> models.QuerySet[FileIngestionRecord]:
         """With their markets and releases, those recorded last first."""
         rows = self.select_related("market", "release")

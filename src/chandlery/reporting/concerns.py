@@ -35,10 +35,22 @@ _WHY = {
 _COMPLETE = frozenset({"suspect", "across", "beyond"})
 
 
-def concerns(overview: Overview, program: str, quotes: Sequence[str]) -> list[Concern]:
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Work that failed: what, why the first of it did, and the job that goes on with it."""
+
+    what: str
+    why: str
+    job: str
+
+
+def concerns(overview: Overview, failed: Sequence[Failed], program: str, quotes: Sequence[str]) -> list[Concern]:
     """The most urgent first."""
+    broken = [
+        Concern(one.what, one.why, f"{program} ingest_kraken_unified --resume {one.job}", urgent=True) for one in failed
+    ]
     found = [_of_group(group, program, quotes) for group in overview.groups]
-    return [*found, *_unknown(overview.rows, program, quotes)]
+    return [*broken, *found, *_unknown(overview.rows, program, quotes)]
 
 
 def command(

@@ -145,7 +145,8 @@ def _bounds(cells: Ints, line: Mapping[Layer, tuple[Ints, Ints]], end: int) -> I
     found = np.concatenate([cells, [end], edges, floors, np.minimum(floors + DAY_MINUTES, end)])
     # As `np.unique`, which looks for doubles by hashing: three times as slow as sorting what is all but sorted.
     found.sort(kind="stable")
-    return found[np.concatenate([[True], found[1:] != found[:-1]])]
+    distinct: Ints = found[np.concatenate([[True], found[1:] != found[:-1]])]
+    return distinct
 
 
 def _inside(bounds: Ints, starts: Ints, ends: Ints) -> npt.NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
-from chandlery.models import GapStatus, JobStatus, Market, Outage
+from chandlery.models import FileStatus, GapStatus, JobStatus, Market, Outage
 from chandlery.stores import open_store
 from tests.candles.builders import at, candles_at, every
 from tests.factories import (
@@ -122,6 +122,16 @@ def test_the_overview_says_what_is_open_and_how_to_mend_it(client: Client, marke
     shown = text(client, "/")
     assert "TIER1: 1 gap of COIN1USD at 60min (24 candles)" in shown
     assert "ingest_kraken_unified --markets COIN1USD --intervals 60 --complete" in shown
+
+
+def test_what_failed_comes_first(client: Client, market: Market) -> None:
+    job = IngestionJobFactory.create(status=JobStatus.FAILED, error_message="the disk is full")
+    odd = {"status": FileStatus.FAILED, "error_message": "line 17: low is 5"}
+    FileIngestionRecordFactory.create(job=job, market=market, **odd)
+    shown = text(client, "/")
+    assert f"Job {str(job.pk)[:8]} failed" in shown
+    assert "1 file could not be read" in shown
+    assert shown.index("line 17: low is 5") < shown.index("1 gap of COIN1USD")
 
 
 def test_a_cell_is_told_as_the_report_does(client: Client, market: Market) -> None:

@@ -17,13 +17,15 @@ from chandlery.errors import ChandleryError, UsageError
 from chandlery.exchanges.kraken.names import UnknownMarket
 from chandlery.pipeline.accept import FindingIsGone, GapIsAsked, GapIsFilled, NoSuchFinding, NoSuchGap
 from chandlery.pipeline.jobs import UnknownJob
+from chandlery.pipeline.markets import NothingSelected, UnknownQuote
 from chandlery.web import actions
 from chandlery.web.api import candles, state, work
 from chandlery.web.api.asked import UnknownParameter, Unprintable
 from chandlery.web.api.token import NoTokenSet, WrongToken
 
 _STATUS: dict[type[ChandleryError], int] = {
-    **dict.fromkeys((UnknownMarket, UnknownJob, NoSuchGap, NoSuchFinding), 404),
+    **dict.fromkeys((UnknownMarket, UnknownQuote, NothingSelected), 404),
+    **dict.fromkeys((UnknownJob, NoSuchGap, NoSuchFinding), 404),
     **dict.fromkeys((FindingIsGone, GapIsAsked, GapIsFilled), 409),
     **dict.fromkeys((actions.SeriesBusy, actions.AskedAlready, actions.JobRuns, actions.JobRests), 409),
     actions.JobElsewhere: 409,

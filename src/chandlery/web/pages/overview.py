@@ -13,16 +13,20 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from chandlery.config.surroundings import clock
-from chandlery.models import IngestionJob
-from chandlery.reporting.concerns import concerns
+from chandlery.models import FileIngestionRecord, IngestionJob, JobStatus
+from chandlery.reporting.concerns import Failed, concerns
+from chandlery.reporting.wording import plural
 from chandlery.web import standing
 from chandlery.web.access import may_act
 from chandlery.web.pages.asked import page, quotes_asked
 from chandlery.web.pages.kept import Kept, state_mark
 from chandlery.web.pages.running import running_jobs
 
+FEW_ROWS = 8
 #: What is drawn of state looks the same to everybody.
-_figures: Kept[SafeString] = Kept(8, lambda: (state_mark(), IngestionJob.objects.asked_intervals()))
+_figures: Kept[SafeString] = Kept(
+    8, lambda: (state_mark(), IngestionJob.objects.asked_intervals(), tuple(failed_work()))
+)
 
 
 @require_safe
@@ -35,14 +39,30 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "chandlery/overview.html", context)
 
 
+def failed_work() -> list[Failed]:
+    """The newest job, if it failed; and files that could not be read."""
+    found = []
+    newest = IngestionJob.objects.order_by("-created_at").first()
+    if newest is not None and newest.status == JobStatus.FAILED:
+        found.append(Failed(f"Job {str(newest.pk)[:8]} failed", newest.error_message, str(newest.pk)[:8]))
+    files = FileIngestionRecord.objects.failed()
+    first = files.first()
+    if first is not None and first.job_id is not None:
+        what = f"{plural(files.count(), 'file')} could not be read"
+        found.append(Failed(what, first.error_message, str(first.job_id)[:8]))
+    return found
+
+
 def _drawn(now: datetime, quotes: tuple[str, ...]) -> SafeString:
     shown = standing.overview(quotes, now)
     tiers = [(tier, list(rows)) for tier, rows in groupby(shown.rows, key=lambda row: row.tier)]
     context = {
         "now": now,
         "tiers": tiers,
+        # A short table is taken in at a glance; a long one would hide what is to be done.
+        "few": len(shown.rows) <= FEW_ROWS,
         "deadlines": [(deadline, deadline.is_soon(now)) for deadline in shown.deadlines],
-        "concerns": concerns(shown, settings.PROGRAM, quotes),
+        "concerns": concerns(shown, failed_work(), settings.PROGRAM, quotes),
         "quotes": quotes,
         "begin": f"{settings.PROGRAM} ingest_kraken_unified --tier TIER1 --complete",
         "question": f"{settings.PROGRAM} report_completeness --tier {tiers[0][0] if tiers else 'TIER1'} --json",

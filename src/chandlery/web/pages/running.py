@@ -27,6 +27,11 @@ class RunningJob:
     latest: FileIngestionRecord | None
 
     @property
+    def reads_files(self) -> bool:
+        """Whether files are left to read: what comes after them has no length that anybody knew."""
+        return self.done < self.job.total_files
+
+    @property
     def percent(self) -> int:
         return min(100, 100 * self.done // self.job.total_files) if self.job.total_files else 0
 
@@ -41,7 +46,7 @@ def running(job: IngestionJob) -> RunningJob:
     lease = next(iter(job.leases.all()), None)
     since = lease.acquired_at if lease else job.started_at or job.created_at
     fresh = job.files.filter(completed_at__gte=since).aggregate(files=Count("pk"), rows=Sum("records_count"))
-    done = job.files_ingested + job.files_skipped + job.files_failed
+    done = job.files_ingested + job.files_skipped
     # Leases are held by the time of day, whatever the setting CLOCK says.
     pace = Pace(
         done=fresh["files"],

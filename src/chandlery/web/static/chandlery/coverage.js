@@ -148,8 +148,10 @@ class Drawing {
       const starts = this.map.step === "month" ? day.slice(5, 7) === "01" : day.slice(8) === "01" || column === 0;
       if (!starts || x < NAME - 2 || x < free) continue;
       const text = this.map.step === "month" ? day.slice(0, 4) : day.slice(0, 7);
+      const end = x + pen.measureText(text).width;
+      if (end > frame.clientWidth) break;
       pen.fillText(text, x, HEAD / 2);
-      free = x + pen.measureText(text).width + 8;
+      free = end + 8;
     }
   }
 
