@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import quote
 
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -77,6 +78,7 @@ def market(request: HttpRequest, altname: str) -> HttpResponse:
         "outages": [outage_text(one) for one in outages_of([row], selection)[:MOST_LISTED]],
         "verdicts": [(verdict.value, name, why) for verdict, (name, _, why) in VERDICTS.items()],
         "periods": PERIODS,
+        "export": f"{settings.PROGRAM} export_candles --markets {altname} --output candles",
     }
     return render(request, "chandlery/market.html", context)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -14,7 +15,9 @@ from django.views.decorators.http import require_safe
 
 from chandlery.config.surroundings import clock
 from chandlery.models import FileIngestionRecord, IngestionJob, JobStatus
+from chandlery.pipeline.selecting import DEFAULT_QUOTE
 from chandlery.reporting.concerns import Failed, concerns
+from chandlery.reporting.overview import OverviewRow
 from chandlery.reporting.wording import plural
 from chandlery.web import standing
 from chandlery.web.access import may_act
@@ -65,6 +68,13 @@ def _drawn(now: datetime, quotes: tuple[str, ...]) -> SafeString:
         "concerns": concerns(shown, failed_work(), settings.PROGRAM, quotes),
         "quotes": quotes,
         "begin": f"{settings.PROGRAM} ingest_kraken_unified --tier TIER1 --complete",
-        "question": f"{settings.PROGRAM} report_completeness --tier {tiers[0][0] if tiers else 'TIER1'} --json",
+        "question": _question(tiers[0][0], shown.rows, quotes) if tiers else "",
     }
     return render_to_string("chandlery/_overview.html", context)
+
+
+def _question(tier: str, rows: Sequence[OverviewRow], quotes: tuple[str, ...]) -> str:
+    """The command that tells the figures of a tier."""
+    intervals = ",".join(str(int(row.interval)) for row in rows if row.tier == tier)
+    quoted = f" --quotes {','.join(quotes)}" if quotes != (DEFAULT_QUOTE,) else ""
+    return f"{settings.PROGRAM} report_completeness --tier {tier} --intervals {intervals}{quoted} --json"
