@@ -16,7 +16,7 @@ from chandlery.candles.frame import CANDLE_SCHEMA
 from chandlery.candles.interval import UnknownInterval
 from chandlery.exchanges.kraken.names import UnknownMarket
 from chandlery.reader.opening import HomeIsSet
-from chandlery.reader.options import NothingBetween, WrongFill, WrongFrame, WrongMoment
+from chandlery.reader.options import NoPandas, NothingBetween, WrongFill, WrongFrame, WrongMoment
 from chandlery.reader.read import Candles
 from tests.candles.builders import at, between, candles_at
 from tests.conftest import CHECKOUT, clean_environment
@@ -135,6 +135,12 @@ def test_a_wrong_value_is_told_in_one_line(
     given: dict[str, Any] = {"market": "XBTUSD", "interval": 60} | asked
     with pytest.raises(problem, match=says):
         candles.read(**given)
+
+
+def test_where_pandas_is_not_installed_that_is_said(candles: Candles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(NoPandas, match="pip install pandas"):
+        candles.read("XBTUSD", 60, frame="pandas")
 
 
 def test_another_home_than_that_of_this_process_is_refused(candles: Candles, tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ class WrongFrame(UsageError):
     """frame {value!r} is not known; choose from "polars", "pandas" """
 
 
+class NoPandas(UsageError):
+    """frame "pandas" takes pandas, which is not installed: pip install pandas"""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What of a series is wanted: [start, end), None where that is for state to say."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
@@ -17,7 +18,7 @@ from chandlery.models import Market
 from chandlery.pipeline.knowledge import know, series_of
 from chandlery.pipeline.markets import named
 from chandlery.pipeline.request import Clock
-from chandlery.reader.options import Asked, Fill, Frame, Moment, WrongFrame
+from chandlery.reader.options import Asked, Fill, Frame, Moment, NoPandas, WrongFrame
 from chandlery.stores.base import CandleStore
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Candles:
         """
         if frame not in ("polars", "pandas"):
             raise WrongFrame(value=frame)
+        if frame == "pandas" and find_spec("pandas") is None:
+            raise NoPandas
         asked = Asked.of(interval, start, end, fill, verdicts)
         found = self.frame(named(market), asked)
         return found.to_pandas() if frame == "pandas" else found

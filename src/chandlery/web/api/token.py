@@ -13,7 +13,7 @@ from chandlery.web.access import NO_TOKEN_SET, WRONG_TOKEN, has_token
 
 
 class NoTokenSet(ChandleryError):
-    __doc__ = NO_TOKEN_SET.replace("{", "{{").replace("}", "}}")
+    __doc__ = NO_TOKEN_SET
 
 
 class WrongToken(ChandleryError):
