@@ -12,23 +12,24 @@ from chandlery.models import FindingState, Market
 from chandlery.pipeline.findings import findings_of, outages_of
 from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, know, series_of
 from chandlery.pipeline.request import Selection
-from chandlery.reporting.chart import Chart, Zoom, bundled, sent_around, zoom_at, zoom_for
+from chandlery.reporting.chart import Chart, Zoom, bundled, in_view, sent_around, zoom_for
 from chandlery.stores.base import CandleStore
 
 
 def chart_of(
     market: Market, view: TimeRange | None, interval: Interval | None, store: CandleStore, now: datetime
 ) -> Chart | None:
-    """What a page needs to draw `view` (None: the newest year) at `interval` (None: what suits the view); None where
-    nothing is known of the market.
+    """What a page needs to draw `view` (None: the newest year) at `interval` (None: what suits the view), or its newest
+    part where it holds too much of that; None where nothing is known of the market.
     """
     facts = know([market], store, now)[market.altname]
     history, stored = _history(facts, now), _stored(facts.series)
     if history is None:
         return None
     wanted = view or TimeRange(max(history.start, history.end - 365 * Interval.M1440.delta), history.end)
-    zoom: Zoom = zoom_at(wanted, interval) if interval is not None else zoom_for(wanted, stored)
-    within = sent_around(wanted, zoom, history)
+    zoom = Zoom(interval) if interval is not None else zoom_for(wanted, stored)
+    seen = in_view(wanted, zoom)
+    within = sent_around(seen, zoom, history)
     known = facts.series[zoom.interval]
     closed = TimeRange.maybe(within.start, min(within.end, zoom.interval.floor(now)))
     runs = slot_verdicts(known, closed) if closed is not None else []
@@ -36,6 +37,7 @@ def chart_of(
     return Chart(
         market.altname,
         zoom,
+        seen,
         within,
         history,
         stored,

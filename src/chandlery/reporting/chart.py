@@ -19,6 +19,8 @@ from chandlery.reporting.findings import FindingEntry, OutageEntry, finding_text
 MOST_POINTS = 3_000
 #: Candles that are in view at once; on each side as many more are sent, for whoever moves on.
 IN_VIEW = 800
+#: So many candles make one point at most: each of them is read, with its verdict.
+MOST_BUNDLED = 10
 _LANES = {Source.TRADES: "Trades", Source.CSV: "Archives", Source.API: "API", Source.STREAM: "Live feed"}
 
 
@@ -35,17 +37,19 @@ class Zoom:
 
 
 def zoom_for(view: TimeRange, stored: Sequence[Interval]) -> Zoom:
-    """The finest of the stored widths of which a view holds no more than IN_VIEW; days are bundled where it does."""
+    """The finest of the stored widths of which a view holds no more than IN_VIEW; the widest is bundled where it holds
+    more of that.
+    """
     fitting = [interval for interval in sorted(stored) if view.length <= interval.delta * IN_VIEW]
     if fitting:
         return Zoom(fitting[0])
     widest = max(stored, default=Interval.M1440)
-    return Zoom(widest, -(-view.length // (widest.delta * IN_VIEW)))
+    return Zoom(widest, min(MOST_BUNDLED, -(-view.length // (widest.delta * IN_VIEW))))
 
 
-def zoom_at(view: TimeRange, interval: Interval) -> Zoom:
-    """Of one width, bundled where a view holds too many."""
-    return Zoom(interval, max(1, -(-view.length // (interval.delta * IN_VIEW))))
+def in_view(view: TimeRange, zoom: Zoom) -> TimeRange:
+    """The newest part of it, of IN_VIEW points at most."""
+    return TimeRange(max(view.start, view.end - zoom.step * IN_VIEW), view.end)
 
 
 def sent_around(view: TimeRange, zoom: Zoom, history: TimeRange) -> TimeRange:
@@ -78,10 +82,13 @@ def bundled(candles: pl.DataFrame, zoom: Zoom, start: datetime) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What is drawn of `within`. `runs`: of every verdict but TRADED; `coverage`: who has answered for what."""
+    """What is drawn of `within`, and the `view` that one sees first. `runs`: of every verdict but TRADED; `coverage`: who
+    has answered for what.
+    """
 
     market: str
     zoom: Zoom
+    view: TimeRange
     within: TimeRange
     history: TimeRange
     stored: tuple[Interval, ...]
@@ -100,6 +107,7 @@ class Chart:
             "interval": int(self.zoom.interval),
             "step": int(self.zoom.step.total_seconds()),
             **_span(self.within),
+            "view": _span(self.view),
             "history": _span(self.history),
             "stored": [int(interval) for interval in self.stored],
             "candles": {"time": seconds, **columns},

@@ -7,6 +7,7 @@ const box = document.getElementById("chart");
 const said = document.getElementById("chart-said");
 const picker = document.getElementById("chart-interval");
 const IN_VIEW = 800;
+const MOST_BUNDLED = 10;
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -84,10 +85,14 @@ class Chart {
       said.textContent = "The candles cannot be loaded.";
       return;
     }
-    this.show(await response.json(), view);
+    this.show(await response.json());
   }
 
-  show(data, view) {
+  show(data) {
+    if (!data.candles) {
+      said.textContent = "Nothing is stored of it.";
+      return;
+    }
     this.data = data;
     const columns = data.candles, step = data.step;
     const bars = [], volumes = [];
@@ -107,9 +112,9 @@ class Chart {
     this.candles.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
     this.candles.setData(bars);
     this.volume.setData(volumes);
-    const shown = view || { start: Math.max(data.start, data.history.end - 365 * 86_400), end: data.history.end };
-    const place = (time) => (time - data.start) / step;
-    this.chart.timeScale().setVisibleLogicalRange({ from: place(shown.start), to: Math.min(place(shown.end), bars.length) });
+    const place = (time) => Math.min(Math.max((time - data.start) / step, 0), bars.length);
+    const from = place(data.view.start);
+    this.chart.timeScale().setVisibleLogicalRange({ from, to: Math.max(place(data.view.end), from + 2) });
     said.textContent = this.summary();
     requestAnimationFrame(() => { this.draw(); this.settling = false; });
   }
@@ -148,7 +153,7 @@ class Chart {
     const interval = stored.find((minutes) => long <= minutes * 60 * IN_VIEW);
     if (interval) return interval * 60;
     const widest = stored.at(-1) * 60;
-    return widest * Math.ceil(long / (widest * IN_VIEW));
+    return widest * Math.min(MOST_BUNDLED, Math.ceil(long / (widest * IN_VIEW)));
   }
 
   period(days) {
