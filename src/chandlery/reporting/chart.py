@@ -82,7 +82,7 @@ def bundled(candles: pl.DataFrame, zoom: Zoom, start: datetime) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What is drawn of `within`, and the `view` that one sees first. `runs`: of every verdict but TRADED; `coverage`: who
+    """What is drawn of `within`, and the `view` that is seen first. `runs`: every verdict but TRADED; `coverage`: who
     has answered for what.
     """
 
