@@ -253,7 +253,13 @@ def _audits(batch: "list[tuple[int, Market]]") -> None:
             weeks.append(row)
             if number % 20 == 0:
                 start = EPOCH + (end - 9) * WEEK
-                told = {"kind": FindingKind.LEDGER_SHORT, "severity": Severity.ERROR, "found_at": NOW}
+                counted = {"stored_trades": 1_200, "ledger_trades": 1_700}
+                told = {
+                    "kind": FindingKind.LEDGER_SHORT,
+                    "severity": Severity.ERROR,
+                    "found_at": NOW,
+                    "evidence": counted,
+                }
                 stretch = {"start": start, "end": start + WEEK}
                 findings.append(QualityFinding(market=market, interval_minutes=minutes, **stretch, **told))
     AuditedWeeks.objects.bulk_create(weeks)

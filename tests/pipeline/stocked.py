@@ -62,4 +62,5 @@ def doubted(market: Market, interval: Interval, day: datetime) -> QualityFinding
         start=day,
         end=day + timedelta(days=1),
         found_at=NOW,
+        evidence={"stored_trades": 120, "ledger_trades": 170},
     )

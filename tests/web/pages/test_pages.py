@@ -140,6 +140,14 @@ def test_a_cell_is_told_as_the_report_does(client: Client, market: Market) -> No
     assert "2024-04-01 to 2024-04-07" in shown
 
 
+def test_a_market_tells_its_series_gaps_and_findings(client: Client, market: Market) -> None:
+    shown = text(client, "/markets/COIN1USD/")
+    assert "120 here, 170 by the exchange&#x27;s own count" in shown
+    assert "2024-04-01 to 2024-04-07" in shown
+    assert "/api/v1/candles?market=COIN1USD&amp;interval=60" in shown
+    assert "export_candles --markets COIN1USD" in shown
+
+
 def test_a_market_found_by_its_name_is_shown(client: Client, market: Market) -> None:
     assert client.get("/markets/?q=coin0usd").headers["Location"] == "/markets/COIN0USD/"
     assert client.get("/markets/?q=coin0/usd").headers["Location"] == "/markets/COIN0USD/"

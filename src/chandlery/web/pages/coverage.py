@@ -35,6 +35,7 @@ from chandlery.web.pages.kept import Kept, state_mark
 #: So many days of all markets are drawn at once; whoever wants more sees months.
 MOST_DAYS = 400
 MARKETS_A_PAGE = 100
+MOST_GAPS = 20
 _maps: Kept[tuple[CoverageMap, list[Tally]]] = Kept(12, state_mark)
 _drawings: Kept[tuple[bytes, bytes]] = Kept(12, state_mark)
 
@@ -157,12 +158,14 @@ def coverage_cell(request: HttpRequest) -> HttpResponse:
         if getattr(entry.tally, verdict.value.lower())
     ]
     within = TimeRange(start, end) if start and end else entry.range
+    of_days = within is not None and Interval.M1440.delta < within.length <= MOST_DAYS * Interval.M1440.delta
     context = {
         "entry": entry,
         "figures": figures,
         "within": within,
-        "gaps": entry.gaps[:20],
-        "more": len(entry.gaps) - 20,
+        "last": within.end - Interval.M1440.delta if within and of_days else None,
+        "gaps": entry.gaps[:MOST_GAPS],
+        "more": len(entry.gaps) - MOST_GAPS,
     }
     return render(request, "chandlery/_cell.html", context)
 

@@ -83,6 +83,7 @@ class Drawing {
     }
     const pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
+    const ground = colour("--unlisted");
     const colours = this.map.verdicts.map((verdict) => colour(`--${verdict.toLowerCase().replace("_", "-")}`));
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
@@ -94,7 +95,7 @@ class Drawing {
       const y = HEAD + place * ROW - frame.scrollTop;
       for (let column = left; column < right; column += 1) {
         const x = NAME + column * this.cellWidth - frame.scrollLeft;
-        this.cell(pen, colours, colour("--unlisted"), this.map.order[place], column, x, y);
+        this.cell(pen, colours, ground, this.map.order[place], column, x, y);
       }
     }
     this.frame(pen, colour, first, last, left, right, width);
