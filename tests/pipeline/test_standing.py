@@ -92,6 +92,15 @@ def test_time_alone_tells_no_market_anew(kept: StandingsKept, store: CandleStore
     assert len(told) == 1
 
 
+def test_whoever_asks_for_the_minute_and_who_for_the_second_are_told_the_same(
+    kept: StandingsKept, store: CandleStore, told: list[list[str]]
+) -> None:
+    stocked(2)
+    for seconds in (30, 0, 59, 1):
+        kept.at(NOW + timedelta(seconds=seconds))
+    assert len(told) == 1
+
+
 def test_what_the_api_may_still_change_counts_until_it_leaves_the_window(
     kept: StandingsKept, store: CandleStore
 ) -> None:

@@ -91,9 +91,9 @@ def test_the_map_is_walked_by_keyboard_and_a_cell_opens(opened: Browser, address
 
 
 def test_the_map_says_what_the_report_says(made: World, opened: Browser, address: str) -> None:
-    told = json.loads(made.run("report_completeness", "--tier", "TIER1", "--intervals", "1440", "--json"))
+    told = json.loads(made.run("report_completeness", "--tier", "TIER1", "--intervals", "60", "--json"))
     with window(opened, address, "light", 1400) as shown:
-        shown.go("/coverage/?interval=1440")
+        shown.go("/coverage/?interval=60")
         rows = shown.page.locator("#table tbody tr").all_inner_texts()
     figures = {
         cells[0]: [int(cell.replace(",", "")) for cell in cells[4:]] for cells in (row.split("\t") for row in rows)

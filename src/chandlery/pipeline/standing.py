@@ -41,7 +41,9 @@ class TellsSize(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What was told of a market at `told`, true until `until` as long as state keeps its mark."""
+    """What was told of a market in the minute `told`, within which no slot closes. It is true until `until`, as long as
+    state keeps its mark.
+    """
 
     mark: Mark
     told: datetime
@@ -88,7 +90,7 @@ class StandingsKept:
             told = entries[market.altname]
             until = min(_until(mine, entry, now) for entry in told)
             self._kept[market.pk] = _Kept(
-                marks[market.pk], now, until, tuple(self._standing(mine, entry) for entry in told)
+                marks[market.pk], Interval.M1.floor(now), until, tuple(self._standing(mine, entry) for entry in told)
             )
 
     def _standing(self, facts: MarketFacts, entry: SeriesEntry) -> Standing:

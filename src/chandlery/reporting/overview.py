@@ -142,13 +142,7 @@ class Standings:
         """The overview of the markets in these quotes, at `now`: no earlier than what was told. Attention is asked for
         the `wanted` intervals only: what stands at others came along, and nobody waits for the rest of it.
         """
-        ends = _minutes(now) // self._widths * self._widths
-        later = np.where(self._known, np.maximum(0, ends - self._ends) // self._widths, 0)
-        counts = self._counts.copy()
-        counts[:, _SLOTS] += later
-        counts[:, _UNLISTED] += np.where(self._ended, later, 0)
-        missing = np.where(self._ended, 0, later)
-        counts[:, _MISSING] += missing
+        counts, missing = self._counted(now)
         gaps = self._gaps.grown(self._ends, missing, self._widths)
         kinds = gaps.kinds(self._listed, self._widths, now)
         chosen = self._chosen(quotes)
@@ -161,6 +155,23 @@ class Standings:
             tuple(self._deadlines(urgent, gaps, kinds, now)),
             tuple(self._groups(urgent, gaps, kinds)),
         )
+
+    def tallies(self, now: datetime, interval: Interval) -> dict[str, Tally]:
+        """Of each market of which anything is known, its slots at one interval."""
+        counts, _ = self._counted(now)
+        places = np.flatnonzero(self._known & (self._widths == int(interval))).tolist()
+        return {self._all[place].entry.market: Tally(*counts[place].tolist()) for place in places}
+
+    def _counted(self, now: datetime) -> tuple[Ints, Ints]:
+        """The figures of each series at `now`, and how many slots of it have come to be missing since it was told."""
+        ends = _minutes(now) // self._widths * self._widths
+        later = np.where(self._known, np.maximum(0, ends - self._ends) // self._widths, 0)
+        missing = np.where(self._ended, 0, later)
+        counts = self._counts.copy()
+        counts[:, _SLOTS] += later
+        counts[:, _UNLISTED] += later - missing
+        counts[:, _MISSING] += missing
+        return counts, missing
 
     def _chosen(self, quotes: Sequence[str]) -> dict[tuple[str, Interval], Ints]:
         """Positions by tier and interval. Unclassified markets belong to the last tier, whatever their quote."""

@@ -26,9 +26,10 @@ from chandlery.pipeline.report import report
 from chandlery.pipeline.request import Selection
 from chandlery.pipeline.selecting import names
 from chandlery.pipeline.standing import tier_of
-from chandlery.reporting.coverage_map import MINUTE, CoverageMap, encoded
+from chandlery.reporting.coverage_map import MINUTE, CoverageMap, MapRow, encoded
 from chandlery.reporting.terminal import VERDICTS
 from chandlery.stores import open_store
+from chandlery.web import standing
 from chandlery.web.pages.asked import dates_asked, interval_asked, page
 from chandlery.web.pages.kept import Kept, state_mark
 
@@ -36,7 +37,8 @@ from chandlery.web.pages.kept import Kept, state_mark
 MOST_DAYS = 400
 MARKETS_A_PAGE = 100
 MOST_GAPS = 20
-_maps: Kept[tuple[CoverageMap, list[Tally]]] = Kept(12, state_mark)
+_maps: Kept[CoverageMap] = Kept(12, state_mark)
+_tables: Kept[list[tuple[MapRow, Tally]]] = Kept(12, state_mark)
 _drawings: Kept[tuple[bytes, bytes]] = Kept(12, state_mark)
 
 
@@ -99,8 +101,7 @@ class MapAsked:
 def coverage(request: HttpRequest) -> HttpResponse:
     """The frame of the drawing, and all of its figures as a table."""
     asked, now = MapAsked.of(request), clock()()
-    shown, tallies = _map_of(asked, now)
-    rows = list(zip(shown.rows, tallies, strict=True))
+    shown, rows = _map_of(asked, now), list(_table_of(asked, now))
     if request.GET.get("sort") == "open":
         rows.sort(key=lambda row: -(row[1].missing + row[1].suspect))
     pages = Paginator(rows, MARKETS_A_PAGE)
@@ -128,7 +129,7 @@ def coverage_cells(request: HttpRequest) -> HttpResponse:
     closed = asked.interval.floor(clock()())
 
     def make() -> tuple[bytes, bytes]:
-        plain = encoded(_map_of(asked, closed)[0], asked.step)
+        plain = encoded(_map_of(asked, closed), asked.step)
         return plain, gzip.compress(plain, 3, mtime=0)
 
     plain, packed = _drawings.get((asked, closed, settings.CANDLE_STORE), make)
@@ -170,15 +171,26 @@ def coverage_cell(request: HttpRequest) -> HttpResponse:
     return render(request, "chandlery/_cell.html", context)
 
 
-def _map_of(asked: MapAsked, now: datetime) -> tuple[CoverageMap, list[Tally]]:
-    """The map, and what each of its rows adds up to."""
+def _map_of(asked: MapAsked, now: datetime) -> CoverageMap:
     closed = asked.interval.floor(now)
 
-    def make() -> tuple[CoverageMap, list[Tally]]:
-        made = coverage_map(asked.selection, asked.markets(), asked.interval, asked.step, closed)
-        return made, made.tallies()
+    def make() -> CoverageMap:
+        return coverage_map(asked.selection, asked.markets(), asked.interval, asked.step, closed)
 
     return _maps.get((asked, closed), make)
+
+
+def _table_of(asked: MapAsked, now: datetime) -> list[tuple[MapRow, Tally]]:
+    """What each row adds up to. Where no dates are asked that is what the report says, which is kept anyway."""
+    closed = asked.interval.floor(now)
+
+    def make() -> list[tuple[MapRow, Tally]]:
+        shown = _map_of(asked, now)
+        told = standing.tallies(asked.interval, now) if asked.start is None and asked.end is None else {}
+        rows = zip(shown.rows, shown.tallies(), strict=True)
+        return [(row, told.get(row.market, tally)) for row, tally in rows]
+
+    return _tables.get((asked, closed, settings.CANDLE_STORE), make)
 
 
 def _without(request: HttpRequest, *left_out: str) -> str:
