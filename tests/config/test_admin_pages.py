@@ -6,11 +6,6 @@ from django.test import Client
 
 
 @pytest.mark.django_db
-def test_the_front_page_leads_to_the_admin(client: Client) -> None:
-    assert client.get("/").headers["Location"] == "/admin/"
-
-
-@pytest.mark.django_db
 def test_a_person_who_has_signed_in_sees_the_markets(client: Client) -> None:
     client.force_login(User.objects.create_superuser("harbour", password="a long enough one"))
     page = client.get("/admin/")

@@ -31,7 +31,7 @@ class SeriesBusy(ChandleryError):
 
 
 class AskedAlready(ChandleryError):
-    """Job {job} has been asked for the same and is about to start"""
+    """Job {job} has been asked for the same and has not begun yet; where it never does, resume it"""
 
 
 class JobRuns(ChandleryError):
