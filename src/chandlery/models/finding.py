@@ -108,7 +108,7 @@ class FindingsChanged:
     updated: int = 0
     resolved: int = 0
     #: Those that were opened.
-    fresh: tuple[QualityFinding, ...] = ()
+    fresh: tuple[QualityFinding, ...] = field(default=(), compare=False)
 
     def __add__(self, other: FindingsChanged) -> FindingsChanged:
         return FindingsChanged(

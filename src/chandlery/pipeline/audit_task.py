@@ -18,7 +18,7 @@ from chandlery.candles.audit.agreement import Held, disagreements
 from chandlery.candles.audit.flaw import Flaw, FlawKind
 from chandlery.candles.audit.proof import settled_by_proof
 from chandlery.candles.audit.rows import FrozenRun, frozen_runs, row_flaws
-from chandlery.candles.audit.silence import Silence, TradeCounts, improbable_silences
+from chandlery.candles.audit.silence import WITNESS, Silence, TradeCounts, improbable_silences
 from chandlery.candles.frame import empty_candles
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
@@ -67,7 +67,10 @@ class AuditTask:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """What its own candles tell of a market. Silences and frozen prices are judged by what other markets did."""
+    """What its own candles tell of a market. Silences and frozen prices are judged by what other markets did.
+
+    `silences`: from 30 due trades on; the lesser ones tell how long an outage was.
+    """
 
     task: AuditTask
     flaws: tuple[Flaw, ...]
@@ -131,7 +134,7 @@ def _silences(task: AuditTask, found: _Found, flaws: Iterable[Flaw]) -> Iterator
             continue
         counts = TradeCounts.of(pl.concat(parts), interval)
         quiet = (one.quiet & one.reading) - RangeSet(named.get(interval, ()))
-        for silence in improbable_silences(counts, quiet):
+        for silence in improbable_silences(counts, quiet, WITNESS):
             if one.silence & RangeSet([silence.range]):
                 yield silence
 

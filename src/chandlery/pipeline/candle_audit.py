@@ -19,6 +19,7 @@ from pathlib import Path
 
 from chandlery.candles.audit.flaw import Flaw, FlawKind
 from chandlery.candles.audit.outage import Judged, MarketSilence, Word, judge_silences, unexplained
+from chandlery.candles.audit.silence import WITNESS
 from chandlery.candles.evidence import settled
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -286,7 +287,9 @@ def _market_silences(planned: AuditPlan, results: Iterable[AuditResult]) -> list
         if not outage.weak and outage.pk not in again
     )
     return [
-        MarketSilence(task.market, task.base, part) for task, silence in found for part in unexplained(silence, known)
+        MarketSilence(task.market, task.base, part)
+        for task, silence in found
+        for part in unexplained(silence, known, WITNESS)
     ]
 
 

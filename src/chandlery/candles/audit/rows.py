@@ -75,7 +75,7 @@ def row_flaws(held: Held, interval: Interval) -> list[Flaw]:
     if candles.is_empty():
         return []
     bad = _bad_rows(candles)
-    possible: Flags = ~bad.any(axis=0)
+    possible: Flags = np.logical_not(bad.any(axis=0))
     counted: Flags = candles["trades"].to_numpy() > 0
     weighed: Flags = candles["volume"].to_numpy() > 0
     figures = _Volumes(candles)
