@@ -274,9 +274,9 @@ def _disagreements(market: SandboxMarket, held: Mapping[Interval, Held], year: i
 
 
 def _row_flaws(market: SandboxMarket, held: Held, interval: Interval) -> Iterator[Alarm]:
-    for flaw in row_flaws(held, interval):
+    for flaw in row_flaws(held.candles, interval):
         yield Alarm(market, flaw.kind, flaw.interval, flaw.range, str(dict(flaw.evidence)))
-    for frozen in frozen_runs(held, interval):
+    for frozen in frozen_runs(held.candles, interval):
         figures = f"{frozen.candles} candles at {frozen.price}"
         yield Alarm(market, FlawKind.FROZEN_PRICE, frozen.interval, frozen.range, figures)
 

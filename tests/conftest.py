@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from chandlery.config.options import HOME, OPTIONS
+
+# How long an example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("chandlery", deadline=None)
+hypothesis_settings.load_profile("chandlery")
 
 CHECKOUT = Path(__file__).parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"

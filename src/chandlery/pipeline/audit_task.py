@@ -107,7 +107,7 @@ def _look_through(task: AuditTask, store: CandleStore, year: TimeRange, found: _
         rows = one.rows & RangeSet([year])
         candles = _read(store, task, interval, (one.reading & around) if rows else own)
         if rows:
-            _look_at_rows(candles, one, interval, rows, found)
+            _look_at_rows(candles, interval, rows, found)
         in_year = _inside(candles, own)
         found.counts.setdefault(interval, []).append(in_year.select("timestamp", "trades"))
         if days:
@@ -117,10 +117,9 @@ def _look_through(task: AuditTask, store: CandleStore, year: TimeRange, found: _
         found.flaws += disagreements(held, ends)
 
 
-def _look_at_rows(candles: pl.DataFrame, one: AuditedRanges, interval: Interval, rows: RangeSet, found: _Found) -> None:
-    held = Held(candles, one.covered)
-    found.flaws += [flaw for flaw in row_flaws(held, interval) if rows & RangeSet([flaw.range])]
-    found.frozen += [run for run in frozen_runs(held, interval) if rows & RangeSet([run.range])]
+def _look_at_rows(candles: pl.DataFrame, interval: Interval, rows: RangeSet, found: _Found) -> None:
+    found.flaws += [flaw for flaw in row_flaws(candles, interval) if rows & RangeSet([flaw.range])]
+    found.frozen += [run for run in frozen_runs(candles, interval) if rows & RangeSet([run.range])]
 
 
 def _silences(task: AuditTask, found: _Found, flaws: Iterable[Flaw]) -> Iterator[Silence]:
