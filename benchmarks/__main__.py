@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import incremental, ingestion, ledger, ranges, walking
+from benchmarks import audit, incremental, ingestion, ledger, ranges, walking
 
 BUILD = Path(__file__).parents[1] / "build"
 #: Those with targets.
-TARGETED = ("incremental", "ledger", "walking", "ingestion")
+TARGETED = ("incremental", "ledger", "walking", "audit", "ingestion")
 
 
 def main() -> int:
@@ -17,6 +17,7 @@ def main() -> int:
         "incremental": incremental.run(BUILD / "bench" / "incremental"),
         "ledger": ledger.run(BUILD / "bench" / "ledger"),
         "walking": walking.run(BUILD / "bench" / "walking"),
+        "audit": audit.run(BUILD / "bench" / "audit"),
         "ingestion": ingestion.run(BUILD / "bench"),
     }
     target = BUILD / "bench.json"

@@ -15,6 +15,8 @@ COMMANDS = (
     "list_jobs",
     "show_job",
     "sync_markets",
+    "audit_candles",
+    "accept_finding",
     "compare_candles",
     "rebuild_state",
     "load_tiers",
