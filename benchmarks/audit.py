@@ -1,4 +1,4 @@
-"""Ten years of 20 markets at eight intervals, audited: seconds and memory of the real command, then with nothing new."""
+"""Ten years of 20 markets at eight intervals, audited: time and memory of the real command, then with nothing new."""
 
 import json
 import shutil

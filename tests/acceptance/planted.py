@@ -114,7 +114,8 @@ def hours_that_wider_candles_hold(place: Place, to: Planted) -> None:
 def day_at_every_interval(place: Place, to: Planted) -> None:
     to.defects.append(MissingDay(place.day, place.market))
     for interval in EVERY:
-        edge = 2 * min(interval.delta, timedelta(hours=1))
+        # Quiet slots beside it belong to the silence.
+        edge = max(timedelta(minutes=10), 2 * min(interval.delta, timedelta(hours=1)))
         around = TimeRange(place.whole_day.start - edge, place.whole_day.end + edge)
         to.expected.append(place.expect(interval, FindingKind.IMPROBABLE_SILENCE, place.whole_day, around))
 
@@ -152,7 +153,7 @@ def frozen_everywhere(place: Place, to: Planted) -> None:
     to.defects.append(FrozenPrice(within, place.market))
     for interval in EVERY:
         if place.truth(interval, within).height >= 12 and interval <= Interval.M60:
-            to.expected.append(place.expect(interval, FindingKind.FROZEN_PRICE, within))
+            to.expected.append(place.expect(interval, FindingKind.FROZEN_PRICE, within, _or_before(within, interval)))
 
 
 def frozen_at_one_interval(place: Place, to: Planted) -> None:
@@ -160,7 +161,7 @@ def frozen_at_one_interval(place: Place, to: Planted) -> None:
     within = TimeRange(place.whole_day.start + timedelta(hours=8), place.whole_day.start + timedelta(hours=20))
     to.defects.append(FrozenPrice(within, place.market, interval))
     to.expected.append(place.expect(interval, FindingKind.INTERVALS_PRICES, within))
-    to.expected.append(place.expect(interval, FindingKind.FROZEN_PRICE, within))
+    to.expected.append(place.expect(interval, FindingKind.FROZEN_PRICE, within, _or_before(within, interval)))
 
 
 def volume_of_one_candle(place: Place, to: Planted) -> None:
@@ -215,6 +216,11 @@ def plant(seed: int) -> Planted:
         altname = spoiled if name == "volume_of_one_candle" else dice.choice(others)
         PLANTS[name](Place(planted.exchange, altname, day, dice), planted)
     return planted
+
+
+def _or_before(within: TimeRange, interval: Interval) -> TimeRange:
+    """The last candles before may hold the same price by chance."""
+    return TimeRange(within.start - 3 * interval.delta, within.end)
 
 
 def _traded_minute(place: Place) -> datetime:

@@ -36,7 +36,7 @@ BACK = 0.5
 #: A price stands still for at least so many candles, with at least so many trades in them ...
 FROZEN_CANDLES = 12
 FROZEN_TRADES = 50
-#: ... and for so many times as many candles as any other of the prices around.
+#: ... and for so many times as many candles as any other price around but one: it may have stood still twice.
 FROZEN_RATIO = 4
 #: Another market moved where its price did in at least this share of its candles, and in at least so many.
 MOVED_SHARE = 0.5
@@ -88,8 +88,8 @@ def row_flaws(candles: pl.DataFrame, interval: Interval) -> list[Flaw]:
 def frozen_runs(candles: pl.DataFrame, interval: Interval) -> list[FrozenRun]:
     """Where the price stood still for far longer than it does around, though there were trades. In order.
 
-    At least 12 candles and 50 trades, at least four times as many candles as the longest stand still among the 200 rows
-    on either side, of which there must be 24.
+    At least 12 candles and 50 trades, at least four times as many candles as the longest stand but one among the 200
+    rows on either side, of which there must be 24.
     """
     if candles.height <= FROZEN_CANDLES + 2 * FEWEST_ROWS:
         return []
@@ -97,17 +97,12 @@ def frozen_runs(candles: pl.DataFrame, interval: Interval) -> list[FrozenRun]:
     lengths = end - first
     summed = np.concatenate([[0], np.cumsum(candles["trades"].to_numpy())])
     long = (lengths >= FROZEN_CANDLES) & (summed[end] - summed[first] >= FROZEN_TRADES)
-    # What is next to it on either side tells most of them apart, without a look at all rows around.
-    before, after = np.concatenate([[0], lengths[:-1]]), np.concatenate([lengths[1:], [0]])
-    near_before = np.concatenate([[-ROWS - 1], end[:-1]]) > first - ROWS
-    near_after = np.concatenate([first[1:], [candles.height + ROWS]]) < end + ROWS
-    long &= ~(near_before & (before * FROZEN_RATIO > lengths)) & ~(near_after & (after * FROZEN_RATIO > lengths))
     long &= (first >= FEWEST_ROWS) & (end <= candles.height - FEWEST_ROWS)
     opens, closes, width = opens_of(candles), candles["close"].to_numpy(), width_of(interval)
     found: list[FrozenRun] = []
     for run in np.flatnonzero(long):
         low, high = np.searchsorted(end, first[run] - ROWS, side="right"), np.searchsorted(first, end[run] + ROWS)
-        around = np.concatenate([lengths[low:run], lengths[run + 1 : high]])
+        around = np.sort(np.concatenate([lengths[low:run], lengths[run + 1 : high]]))[:-1]
         if around.max(initial=0) * FROZEN_RATIO <= lengths[run]:
             within = TimeRange(moment(opens[first[run]]), moment(opens[end[run] - 1] + width))
             found.append(FrozenRun(interval, within, float(closes[first[run]]), int(lengths[run])))
