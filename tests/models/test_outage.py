@@ -203,3 +203,12 @@ def test_an_outage_is_called_by_its_exchange_and_its_time(weak: bool, mark: str)
     settle(outage(weak=weak))
 
     assert str(Outage.objects.get()) == f"kraken 2024-02-10 21:30 to 2024-02-11 02:40{mark}"
+
+
+def test_an_outage_that_grows_into_one_that_was_not_looked_at_does_not_vanish() -> None:
+    early, late = between("2024-02-10 21:30", "2024-02-10 23:00"), between("2024-02-11 01:00", "2024-02-11 02:40")
+    settle(outage(early), outage(late))
+
+    settle(outage(), looked_at=[Outage.objects.order_by("start")[0]])
+
+    assert any(one.contains(early) for _, one in rows())

@@ -8,16 +8,29 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.db import transaction
 
 from chandlery.candles.evidence import Source
-from chandlery.candles.interval import Interval
+from chandlery.candles.interval import EPOCH, Interval
+from chandlery.candles.ledger import WEEK, Figures, WeekVerdict
 from chandlery.candles.timerange import RangeSet, TimeRange
-from chandlery.models import CandleAudit, FindingKind, FindingState, Market, Outage, QualityFinding
+from chandlery.models import (
+    AuditedWeeks,
+    CandleAudit,
+    DataCoverageRange,
+    FindingKind,
+    FindingState,
+    Market,
+    Outage,
+    QualityFinding,
+)
+from chandlery.pipeline import steps
+from chandlery.pipeline.audit_plan import AuditPlan, plan_audit
 from chandlery.pipeline.audit_task import AuditResult, audit_market
 from chandlery.pipeline.binding import checked_store
-from chandlery.pipeline.candle_audit import AuditedCandles, AuditPlan, plan_audit, settle
+from chandlery.pipeline.candle_audit import AuditedCandles, settle
 from chandlery.pipeline.candle_audit_step import look_through, told
 from chandlery.pipeline.events import AuditStarted, CandlesAudited, Event, MarketAudited
 from chandlery.pipeline.knowledge import MarketFacts, know
@@ -580,3 +593,83 @@ def test_suspect_findings_are_the_first_examples(half_way: HalfWay) -> None:
     assert event.suspect == sum(FindingKind(kind) is FindingKind.INTERVALS_SHORT for _, _, kind in open_findings())
     assert event.examples[0].startswith("XBTUSD 1440min, 2024-02-14: another interval counts more trades")
     assert event.examples[1].startswith("SOLUSD ")
+
+
+# ------------------------------------------------------------------------------------------- what is on record already
+
+
+def half_a_year(world: World) -> None:
+    """One day of XBTUSD is lost at 1440 minutes; its hours are there."""
+    world.end = "2024-07-01"
+    first = world.shelf.archive(LACKS_A_DAY, intervals=BOTH, quarter="2024Q1")
+    world.ingest(first, world.shelf.archive(intervals=BOTH, quarter="2024Q2"))
+
+
+def test_a_day_that_is_named_already_is_no_silence_when_something_weeks_away_changes(world: World) -> None:
+    half_a_year(world)
+    before = findings()
+    assert [row[:3] for row in before] == [("XBTUSD", 1440, "INTERVALS_SHORT")]
+    outdate("XBTUSD", between("2024-03-20", "2024-03-21"))
+
+    world.audit()
+
+    assert findings() == before
+
+
+def test_hours_that_traded_are_not_silent_because_a_day_is(world: World) -> None:
+    half_a_year(world)
+    QualityFinding.objects.all().delete()
+    hours = DataCoverageRange.objects.filter(market__altname="XBTUSD", interval_minutes=60)
+    hours.filter(start_date__lt=at("2024-02-14")).update(start_date=at("2024-02-14 12:00"))
+
+    world.audit(anew=True)
+
+    assert [row for row in findings() if row[1] == 60] == []
+
+
+def test_an_outage_whose_audit_was_stopped_is_looked_at_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lame, fresh = (world.shelf.archive(*silent(*names)) for names in (NAMES, ("XBTEUR", "XBTUSD")))
+    with forgotten():
+        world.ingest(lame)
+        world.ingest(lame, fresh)
+        at_once = record()
+    shutil.rmtree(world.runs.lake)
+    world.ingest(lame)
+    with monkeypatch.context() as patched:
+        # Stored, and not looked through yet.
+        patched.setattr(steps, "audit_candles", lambda run: iter(()))
+        world.ingest(lame, fresh)
+    assert due() == {"ETHUSD", "SOLUSD"}
+
+    stopped_after(world, 1)
+    world.audit()
+
+    assert at_once
+    assert record() == at_once
+
+
+def test_a_spike_in_a_confirmed_week_is_not_looked_at_again_in_every_run(world: World) -> None:
+    world.ingest(world.shelf.archive(HAS_A_SPIKE))
+    row = AuditedWeeks(market=Market.objects.get(altname="SOLUSD"), interval_minutes=60)
+    confirmed = np.full(8, WeekVerdict.CONFIRMED, dtype=np.uint8)
+    row.lay(Figures((at("2024-01-25") - EPOCH) // WEEK, np.full(8, 100), np.full(8, 1.0)), confirmed)
+    row.save()
+
+    world.audit()
+
+    assert open_findings() == [("SOLUSD", 60, "PRICE_SPIKE")]
+    assert planned_for(world.plan()) == []
+
+
+def test_nothing_is_said_of_an_outage_whose_markets_were_all_left(world: World) -> None:
+    world.ingest(world.shelf.archive(*silent(*NAMES)))
+    Outage.objects.all().delete()
+    planned = world.plan(anew=True)
+    results = [audit_market(task) for task in planned.tasks]
+    for name in NAMES:
+        outdate(name, NIGHT)
+
+    audited = world.settle(planned, results)
+
+    assert audited.left == NAMES
+    assert (audited.outages_changed, list(Outage.objects.all())) == (0, [])

@@ -275,3 +275,44 @@ def test_findings_as_json_are_what_json_can_hold() -> None:
     told = findings_as_json([SUSPECT, SPIKE, finding(FindingKind.IMPROBABLE_SILENCE, DUE)], [OUTAGE])
 
     assert json.loads(json.dumps(told)) == told
+
+
+# ------------------------------------------------------------------------------------------------------ odd figures
+
+
+def test_names_of_witnesses_and_values_of_rows_are_nothing_that_a_terminal_obeys() -> None:
+    witness = {"due": 200.0, "witnesses": [{"market": "W\x1b[2J", "due": 99.0, "seen": 88}]}
+    value = {"column": "low", "value": "x\x1b[2J", "expected": "a number"}
+
+    assert "\x1b" not in finding_text(finding(FindingKind.IMPROBABLE_SILENCE, witness))
+    assert "\x1b" not in finding_text(finding(FindingKind.BAD_ROW, value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "figures"),
+    [
+        (
+            FindingKind.INTERVALS_PRICES,
+            {"high": "inf", "other_high": 57.5, "other_interval_minutes": 60},
+            "(high inf here, 57.5 at 60min)",
+        ),
+        (
+            FindingKind.INTERVALS_VOLUME,
+            {"volume": 123.4567, "other_volume": 123.4568, "other_interval_minutes": 60},
+            "123.4567 here, 123.4568 at 60min",
+        ),
+        (
+            FindingKind.INTERVALS_PRICES,
+            {"high": 61234.56, "other_high": 61234.57, "other_interval_minutes": 60},
+            "high 61234.56 here, 61234.57 at 60min",
+        ),
+        (FindingKind.PRICE_SPIKE, {"price": 1_234_567.0, "factor": 2.0}, "1234567, 2 times"),
+        (FindingKind.TRADES_DIFFER, {"differing": 4_321}, "4,321 minutes"),
+        (FindingKind.TRADES_DIFFER, {"removed": 1}, "1 minute"),
+        (FindingKind.ID_BREAK, {"id_before": 1, "id_after": 5_000, "missing": 4_998}, "4,998 trades"),
+        (FindingKind.NO_TRADES, {"volume": 1.5, "trades": 0, "candles": 3}, "3 candles"),
+        (FindingKind.NO_VOLUME, {"volume": 0.0, "trades": 7, "candles": 1}, "1 candle"),
+    ],
+)
+def test_figures_are_told_in_full(kind: FindingKind, told: dict[str, Any], figures: str) -> None:
+    assert figures in finding_text(finding(kind, told))

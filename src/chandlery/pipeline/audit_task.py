@@ -38,14 +38,15 @@ class AuditedRanges:
     """What is known of one series, and what of it is to be audited. All on its grid.
 
     covered: answered for by a settled answer, or UNLISTED; quiet: where a slot without a candle is quiet by a settled
-    answer; proven: by trades; confirmed: by the exchange's own count. rows, silence: whose rows, whose quiet runs are
-    to be judged; reading: what has to be read for that.
+    answer; proven: by trades; confirmed: by the exchange's own count; named: on record as having lost something. rows,
+    silence: whose rows, whose quiet runs are to be judged; reading: what has to be read for that.
     """
 
     covered: RangeSet
     quiet: RangeSet
     proven: RangeSet
     confirmed: RangeSet
+    named: RangeSet
     rows: RangeSet
     silence: RangeSet
     reading: RangeSet
@@ -132,7 +133,7 @@ def _silences(task: AuditTask, found: _Found, flaws: Iterable[Flaw]) -> Iterator
         if not one.silence or not parts:
             continue
         counts = TradeCounts.of(pl.concat(parts), interval)
-        quiet = (one.quiet & one.reading) - RangeSet(named.get(interval, ()))
+        quiet = (one.quiet & one.reading) - one.named - RangeSet(named.get(interval, ()))
         for silence in improbable_silences(counts, quiet, WITNESS):
             if one.silence & RangeSet([silence.range]):
                 yield silence
