@@ -64,8 +64,9 @@ def listener_for(
     """The terminal's listener where `stream` is one that can draw, else the log's. `quiet`: errors only.
 
     `incremental`: where nobody watches, a run without news says nothing. `in_steps`: what is told is a step of a run,
-    and says which. `log_file`: everything is told there as well; raises LogFileNotWritable. `stream` may be a command's `self.stdout`: bars are drawn past it, on the stream that it
-    wraps, because it would end every piece of them with a new line.
+    and says which. `log_file`: everything is told there as well; raises LogFileNotWritable. `stream` may be a
+    command's `self.stdout`: bars are drawn past it, on the stream that it wraps, because it would end every piece of
+    them with a new line.
     """
     shown = _shown(stream, 0 if quiet else verbosity, incremental=incremental, in_steps=in_steps)
     return Together(FileLog(log_file), shown) if log_file is not None else shown
