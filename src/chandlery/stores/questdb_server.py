@@ -5,6 +5,7 @@ import io
 import os
 import re
 import ssl
+import time
 import weakref
 from typing import Any
 
@@ -17,6 +18,9 @@ from chandlery.stores.questdb_address import Address
 OLDEST = (9, 2)
 #: The server answers small questions at once; what takes long is a scan of a large table.
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 600.0
+#: How long we wait for one of its few connections for exports.
+PATIENCE_SECONDS = 120.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 _VERSION = re.compile(r"QuestDB\D*(\d+)\.(\d+)(\.\d+)?")
 _NO_TABLE = "table does not exist"
 
@@ -39,6 +43,10 @@ class NotQuestDB(StoreUnavailable):
 
 class Refused(StoreUnavailable):
     """QuestDB at {server} refused a statement: {reason}"""
+
+
+class Busy(StoreUnavailable):
+    """QuestDB at {server} has no connection left for us; raise its http.export.connection.limit"""
 
 
 class NoCertificates(StoreUnavailable):
@@ -77,11 +85,25 @@ class Server:
     def frame(self, query: str) -> pl.DataFrame:
         """What a query answers, as columns. Raises StoreUnavailable; NoSuchTable where it names one."""
         self._ensure_known()
-        content = self._get("/exp", query=query, fmt="parquet").content
+        content = self._exported(query)
         try:
             return pl.read_parquet(io.BytesIO(content))
         except pl.exceptions.PolarsError as error:
             raise Unreachable(server=self.name, reason="its answer was cut off") from error
+
+    def _exported(self, query: str) -> bytes:
+        """A server exports over few connections at a time, by default as many as it has processors, and counts those
+        that are kept open: each is closed at once, and where all are taken we wait for our turn.
+        """
+        pause, since = FIRST_PAUSE, time.monotonic()
+        while True:
+            try:
+                return self._get("/exp", {"Connection": "close"}, query=query, fmt="parquet").content
+            except Busy:
+                if time.monotonic() - since > PATIENCE_SECONDS:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _ensure_known(self) -> None:
         if self._known:
@@ -106,13 +128,15 @@ class Server:
             raise NotQuestDB(server=self.name, reason="it answers with something else than JSON") from error
         raise self._refusal(str(told["error"]))
 
-    def _get(self, path: str, **parameters: str) -> httpx2.Response:
+    def _get(self, path: str, headers: dict[str, str] | None = None, /, **parameters: str) -> httpx2.Response:
         try:
-            answer = self._client.get(path, params=parameters)
+            answer = self._client.get(path, params=parameters, headers=headers)
         except httpx2.TransportError as error:
             raise Unreachable(server=self.name, reason=str(error) or type(error).__name__) from error
         if answer.status_code in (401, 403):
             raise WrongCredentials(server=self.name)
+        if answer.status_code == 429:
+            raise Busy(server=self.name)
         if answer.status_code == 404:
             raise NotQuestDB(server=self.name, reason=f"it knows no {path}")
         if answer.is_error:
