@@ -32,6 +32,10 @@ PATIENCE_SECONDS = 60.0
 _LOG_CONF = "writers=stdout\nw.stdout.class=io.questdb.log.LogConsoleWriter\nw.stdout.level=CRITICAL,ERROR,ADVISORY\n"
 
 
+#: Servers that this process has started: it is for it to notice that they have ended.
+_children: "dict[int, subprocess.Popen[bytes]]" = {}
+
+
 class ServerError(Exception):
     """What went wrong, in a line."""
 
@@ -83,6 +87,7 @@ class LocalServer:
                     env={**os.environ, **self._settings(), **self.extra},
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
+            _children[process.pid] = process
             facts = {"pid": process.pid, "started": psutil.Process(process.pid).create_time(), "http": self.ports.http}
             self._record.write_text(json.dumps(facts))
             self._wait_until_healthy(process)
@@ -98,6 +103,8 @@ class LocalServer:
             except psutil.TimeoutExpired:
                 process.kill()
                 process.wait(PATIENCE_SECONDS)
+            if process.pid in _children:
+                _children.pop(process.pid).wait()
         self._record.unlink(missing_ok=True)
         return process is not None
 
@@ -142,7 +149,9 @@ class LocalServer:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.ports.health}/status", timeout=5):
                     return
-            except (urllib.error.URLError, OSError):
+            except urllib.error.HTTPError:
+                return  # it wants a password, so it is up
+            except OSError:
                 time.sleep(0.05)
         self.stop()
         last = (self.data / "questdb.log").read_text(errors="replace").strip().splitlines()[-1:]

@@ -139,15 +139,17 @@ class QuestDBStore:
     def _upgrade(self) -> None:
         """Columns that an earlier version did not know are added. Raises NotOurTable where the table is another's."""
         there = self._columns(self._table)
-        for name, kind in sql.COLUMNS.items():
-            if name not in there:
-                if name in sql.KEYS:
-                    raise self._not_ours(f"column {name} is missing")
-                self._run(sql.add_column(self._table, name))
-            elif there[name][0] != kind:
-                raise self._not_ours(f"column {name} is {there[name][0]}, not {kind}")
-            elif there[name][1] != (name in sql.KEYS):
-                raise self._not_ours(f"it is not deduplicated by {', '.join(sql.KEYS)}")
+        missing = [name for name in sql.COLUMNS if name not in there]
+        for name in sql.KEYS:
+            if name in missing:
+                raise self._not_ours(f"column {name} is missing")
+        for name, (kind, _) in there.items():
+            if kind != sql.COLUMNS.get(name, kind):
+                raise self._not_ours(f"column {name} is {kind}, not {sql.COLUMNS[name]}")
+        if {name for name, (_, key) in there.items() if key} != set(sql.KEYS):
+            raise self._not_ours(f"it is not deduplicated by {', '.join(sql.KEYS)}")
+        for name in missing:
+            self._run(sql.add_column(self._table, name))
 
     def _not_ours(self, reason: str) -> NotOurTable:
         return NotOurTable(server=self.address.host_and_port, table=self._table, reason=reason)

@@ -151,10 +151,7 @@ class Command(ChandleryCommand):
         self.stdout.write(f"  {_held_against_truth(exchange, home, reported)}")
         self._say("What do I have?")
         self._run(home, ["report_completeness", *what])
-        where = (
-            home.folder / "data" / "candles" if home.store_url.startswith("parquet:") else "the store that was named"
-        )
-        self.stdout.write(f"\nThe candles are in {where}")
+        self.stdout.write(f"\nThe candles are in {home.shown_store}")
 
     def _say(self, text: str) -> None:
         self.stdout.write(f"\n▸ {text}\n")
