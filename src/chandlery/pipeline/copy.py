@@ -117,5 +117,5 @@ def _by_origin(rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, Origin]]:
         part = rows.slice(start, length)
         first = part.row(0, named=True)
         origin = Origin(Source(first["source"]), first["derived"], first["provisional"], first["release"])
-        yield part.select(CANDLE_SCHEMA), origin
+        yield part.select(list(CANDLE_SCHEMA)), origin
         start += length
