@@ -14,6 +14,9 @@ from tests.acceptance.commands import Commands
 from tests.acceptance.survival import EXCHANGE, NOW, archive_in
 from tests.questdb_servers import PASSWORD, TestServer
 
+#: Many commands, each in a process of its own.
+pytestmark = pytest.mark.slow
+
 MAIN = "ingest_kraken_unified"
 MARKETS = ("--markets", ",".join(EXCHANGE.names[:2]))
 WHAT = (*MARKETS, "--intervals", "60,720,1440")

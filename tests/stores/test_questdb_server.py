@@ -1,6 +1,10 @@
 """What a server that is not the right one says, and what becomes of it: one line each."""
 
 import json
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +16,7 @@ from chandlery.errors import ChandleryError, UsageError
 from chandlery.stores import UnknownStore, open_store, questdb_sender, questdb_server
 from chandlery.stores.base import StoreUnavailable
 from chandlery.stores.questdb_address import Address, WrongAddress, parse_address
-from chandlery.stores.questdb_sender import NotStored, Outbox
+from chandlery.stores.questdb_sender import NoClient, NotStored, Outbox
 from chandlery.stores.questdb_server import Busy, NotQuestDB, Refused, Server, TooOld, Unreachable
 from chandlery.stores.stored import with_origin
 from tests.stores.contract import CHEAP, HOURLY
@@ -169,3 +173,64 @@ def test_a_wrong_address_is_wrong_usage_and_not_repeated(url: str) -> None:
 def test_another_scheme_is_told_with_those_there_are() -> None:
     with pytest.raises(UnknownStore, match="parquet:FOLDER or questdb://user:password@host:9000"):
         open_store("questdbx://me:secret@host", HERE)
+
+
+# ------------------------------------------------------------------------------------------------- TLS, the client
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Iterator[tuple[HTTPServer, Path]]:
+    """A server that speaks TLS with a certificate of its own making."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "own.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    # As its own root, and not as one that vouches for others: the client is strict about that.
+    subject += ["-addext", "basicConstraints=critical,CA:FALSE"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with HTTPServer(host="localhost", ssl_context=context) as server:
+        yield server, certificate
+
+
+def test_tls_with_certificates_of_ones_own(certified: tuple[HTTPServer, Path]) -> None:
+    httpserver, certificate = certified
+    answering(httpserver)
+    address = parse_address(f"questdbs://me:secret@localhost:{httpserver.port}?ca={certificate}", HERE)
+    assert Server(address).rows("SELECT build()")
+    sent: list[Request] = []
+
+    def take(request: Request) -> Response:
+        sent.append(request)
+        return Response(status=204)
+
+    versions = {"config": {"line.proto.support.versions": [1, 2], "cairo.max.file.name.length": 127}}
+    httpserver.expect_request("/settings").respond_with_json(versions)
+    httpserver.expect_request("/write").respond_with_handler(take)
+    with Outbox(address, 1, HOURLY) as outbox:
+        outbox.put(with_origin(CHEAP, OLD))
+        outbox.finish()
+    authorization = sent[0].authorization
+    assert authorization is not None
+    assert (authorization.username, authorization.password) == ("me", "secret")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
+    certified: tuple[HTTPServer, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questdb_sender, "RETRY_MILLISECONDS", 0)
+    address = parse_address(f"questdbs://localhost:{certified[0].port}", HERE)
+    with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+        Server(address).rows("SELECT 1")
+    with Outbox(address, 1, HOURLY) as outbox:
+        outbox.put(with_origin(CHEAP, OLD))
+        with pytest.raises(Unreachable):
+            outbox.finish()
+
+
+def test_without_the_client_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with Outbox(Address("127.0.0.1"), 1, HOURLY) as outbox:
+        outbox.put(with_origin(CHEAP, OLD))
+        with pytest.raises(NoClient, match=r"needs pandas; install it with: pip install 'chandlery\[questdb\]'"):
+            outbox.finish()

@@ -11,7 +11,6 @@ import polars as pl
 
 from chandlery.candles.frame import CANDLE_SCHEMA, PRICES
 from chandlery.candles.series import Series
-from chandlery.errors import UsageError
 from chandlery.stores.base import StoreUnavailable
 from chandlery.stores.questdb_address import Address
 from chandlery.stores.questdb_server import Unreachable, WrongCredentials
@@ -33,7 +32,7 @@ REQUEST_MILLISECONDS = 120_000
 _connections: "dict[tuple[Address, int, int], list[Sender]]" = {}
 
 
-class NoClient(UsageError):
+class NoClient(StoreUnavailable):
     """CANDLE_STORE names a QuestDB, which needs {missing}; install it with: pip install 'chandlery[questdb]'"""
 
 
@@ -129,7 +128,10 @@ class Outbox:
             try:
                 sender.establish()  # type: ignore[no-untyped-call]
             except QuestDBError as error:
-                raise _told(error, self._address) from error
+                told = _told(error, self._address)
+                if isinstance(told, NotStored):  # nothing was sent yet
+                    told = Unreachable(**told.facts)
+                raise told from error
             self._sender = sender
         return QuestDBError, self._sender
 
