@@ -8,10 +8,13 @@ import polars as pl
 import pytest
 
 from chandlery.candles.evidence import Origin, Source
+from chandlery.candles.interval import Interval
+from chandlery.candles.series import Series
 from chandlery.stores import open_store
 from chandlery.stores.questdb import QuestDBStore
 from tests.acceptance.commands import Commands
 from tests.acceptance.survival import EXCHANGE, NOW, archive_in
+from tests.candles.builders import at, candles_at
 from tests.questdb_servers import PASSWORD, TestServer
 
 #: Many commands, each in a process of its own.
@@ -20,6 +23,7 @@ pytestmark = pytest.mark.slow
 MAIN = "ingest_kraken_unified"
 MARKETS = ("--markets", ",".join(EXCHANGE.names[:2]))
 WHAT = (*MARKETS, "--intervals", "60,720,1440")
+ORIGIN = Origin(Source.TRADES)
 CLOCK = {"CLOCK": NOW.isoformat()}
 
 
@@ -112,11 +116,18 @@ def test_the_state_can_be_switched_to_a_copy_without_losing_what_it_knows(moved:
     assert (partly.status, "--switch is for a copy of the store" in partly.err) == (2, True)
 
 
+def test_the_state_is_not_switched_to_a_store_that_holds_more(moved: Commands, candle_table: str) -> None:
+    store_at(candle_table).write(Series("kraken", "ADAUSD", Interval.M1), candles_at(at("2024-03-30")), ORIGIN)
+    refused = moved("copy_candles", "--to", candle_table, "--switch", **CLOCK)
+    assert refused.status == 2
+    assert "holds 1 series that parquet:data/candles does not, ADAUSD 1min first" in refused.err
+
+
 def test_a_store_that_holds_something_better_is_no_copy(moved: Commands, candle_table: str) -> None:
     lake = open_store(f"parquet:{moved.home}/data/candles", Path("/"))
     series = next(iter(lake.series()))
     better = lake.read(series).head(1).with_columns(trades=pl.lit(10**6, pl.Int64))
-    store_at(candle_table).write(series, better, Origin(Source.TRADES))
+    store_at(candle_table).write(series, better, ORIGIN)
     copied = moved("copy_candles", "--to", candle_table, **CLOCK)
     assert copied.status == 1
     assert copied.err.startswith(f"Error: 1 of 6 series differ after they were copied, {series} first")

@@ -74,7 +74,8 @@ def test_a_run_whose_server_is_killed_twice_ends_with_the_truth(
     # While a file is on its way into the store.
     held = series_lock(parse_address(url, home), Series("kraken", EXCHANGE.names[0], Interval.M60))
     typed = (MAIN, *WHAT, "--workers", "1", "--yes", "-v", "2")
-    with held, started(home, api, *typed, CANDLE_STORE=url) as run:
+    log = home / "run.jsonl"
+    with held, started(home, api, *typed, CANDLE_STORE=url, LOG_FILE=str(log)) as run:
         run.until("Step 2/6")
         kill(server)
         held.release()
@@ -88,7 +89,10 @@ def test_a_run_whose_server_is_killed_twice_ends_with_the_truth(
 
     # While the exchange answers.
     server.start()
-    with gate.held(0), started(home, api, MAIN, "--resume", job[:8], "--yes", CANDLE_STORE=url) as run:
+    with (
+        gate.held(0),
+        started(home, api, MAIN, "--resume", job[:8], "--yes", CANDLE_STORE=url, LOG_FILE=str(log)) as run,
+    ):
         gate.wait_for(1)
         kill(server)
         gate.open()
@@ -100,14 +104,14 @@ def test_a_run_whose_server_is_killed_twice_ends_with_the_truth(
     assert f"QuestDB at {server.place} cannot be reached" in shown.out
 
     server.start()
-    done = ran(home, api, MAIN, "--resume", job[:8], "--yes", CANDLE_STORE=url)
+    done = ran(home, api, *resume, CANDLE_STORE=url)
     assert done.status == 0, done.out + done.err
     assert jobs_in(home) == [(job, "COMPLETED")]
     assert_truth(url, home)
     report = json.loads(ran(home, api, "report_completeness", *WHAT, "--json", CANDLE_STORE=url).out)
     assert report["overall"]["completeness"] == 1.0
 
-    said = "".join((told, run.text, shown.out, done.out, done.err))
+    said = "".join((told, run.text, shown.out, done.out, done.err, log.read_text()))
     written = (home / "data" / "chandlery.sqlite3").read_bytes()
     for secret in (PASSWORD, quote(PASSWORD, safe="")):
         assert secret not in said

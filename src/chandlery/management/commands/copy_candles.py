@@ -40,6 +40,11 @@ class NotTheState(UsageError):
     """--switch is for a copy of the store that the state in the database speaks of, as a whole; {url} is another one"""
 
 
+class OthersThere(UsageError):
+    """{url} holds {others} series that {source} does not, {example} first; --switch needs an empty
+    store to copy into"""
+
+
 class StoppedCopying(ChandleryError):
     """Stopped; what was copied stands, run the same command again for the rest"""
 
@@ -74,7 +79,7 @@ class Command(ChandleryCommand):
         if there.identity() == here.identity():
             raise OneStore(url=here.url)
         if options["switch"]:
-            _check_switch(here, options["markets"])
+            _check_switch(here, there, options["markets"])
         # No run may write to either meanwhile.
         with everything_held("copy_candles", around.time_of_day) as held:
             there.create()
@@ -116,11 +121,14 @@ def _wanted(here: CandleStore, asked: list[str]) -> list[Series]:
     return series
 
 
-def _check_switch(here: CandleStore, markets: list[str]) -> None:
-    """Raises NotTheState."""
+def _check_switch(here: CandleStore, there: CandleStore, markets: list[str]) -> None:
+    """Raises NotTheState, OthersThere."""
     binding = StoreBinding.objects.first()
     if markets or binding is None or binding.store_id != here.identity():
         raise NotTheState(url=here.url)
+    others = sorted(set(there.series()) - set(here.series()))
+    if others:
+        raise OthersThere(url=there.url, others=len(others), source=here.url, example=others[0])
 
 
 def _check(found: list[Copied]) -> None:
