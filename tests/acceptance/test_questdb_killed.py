@@ -89,10 +89,8 @@ def test_a_run_whose_server_is_killed_twice_ends_with_the_truth(
 
     # While the exchange answers.
     server.start()
-    with (
-        gate.held(0),
-        started(home, api, MAIN, "--resume", job[:8], "--yes", CANDLE_STORE=url, LOG_FILE=str(log)) as run,
-    ):
+    resume = (MAIN, "--resume", job[:8], "--yes")
+    with gate.held(0), started(home, api, *resume, CANDLE_STORE=url, LOG_FILE=str(log)) as run:
         gate.wait_for(1)
         kill(server)
         gate.open()
