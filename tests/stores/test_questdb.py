@@ -15,8 +15,9 @@ from chandlery.stores.base import StoreUnavailable
 from chandlery.stores.questdb import NotOurTable, QuestDBStore
 from chandlery.stores.questdb_sender import FLUSH_ROWS, NotStored
 from chandlery.stores.questdb_server import Unreachable, WrongCredentials
-from chandlery.stores.questdb_table import UnsafeName, create_table
+from chandlery.stores.questdb_table import COLUMNS, UnsafeName, create_table
 from chandlery.stores.questdb_wal import LostTable, TableSuspended
+from chandlery.stores.stored import STORED_SCHEMA
 from tests.candles.builders import between, candles_at, every
 from tests.questdb_servers import PASSWORD, TestServer
 from tests.stores.contract import CHEAP, DEAR, HOURLY, StoreContract, opening
@@ -44,6 +45,10 @@ class TestQuestDB(StoreContract):
 
 
 # ------------------------------------------------------------------------------------------------------ the table
+
+
+def test_every_stored_column_has_its_place_in_the_table() -> None:
+    assert set(STORED_SCHEMA) < set(COLUMNS)
 
 
 def test_the_table_is_typed_and_knows_each_slot_once(questdb: QuestDBStore) -> None:

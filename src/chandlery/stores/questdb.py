@@ -5,7 +5,7 @@ One table holds every series; its keys make a repeated write harmless. Written o
 
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import polars as pl
 
 from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.frame import CANDLE_SCHEMA, TIMESTAMP
-from chandlery.candles.interval import EPOCH, Interval
+from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.stores import questdb_table as sql
@@ -172,6 +172,4 @@ class QuestDBStore:
 
 
 def _moment(text: str) -> datetime:
-    return EPOCH + (datetime.fromisoformat(text).astimezone(UTC) - EPOCH) // timedelta(microseconds=1) * timedelta(
-        microseconds=1
-    )
+    return datetime.fromisoformat(text).astimezone(UTC)

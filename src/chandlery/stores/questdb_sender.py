@@ -15,13 +15,12 @@ from chandlery.stores.base import StoreUnavailable
 from chandlery.stores.questdb_address import Address
 from chandlery.stores.questdb_server import Unreachable, WrongCredentials
 from chandlery.stores.questdb_table import COLUMNS, REMOVED, SYMBOLS, safe
-from chandlery.stores.stored import STORED_SCHEMA
 
 if TYPE_CHECKING:
     import pandas as pd
     from questdb import QuestDBError, Sender
 
-#: Measured best on two cores; twice as many or half as many are some 5 % slower.
+#: Measured best on two cores.
 FLUSH_ROWS = 75_000
 #: How long the client repeats a flush that met no server. The keys of the table make repetitions harmless.
 RETRY_MILLISECONDS = 5_000
@@ -195,6 +194,3 @@ def _told(error: "QuestDBError", address: Address) -> StoreUnavailable:
     if error.code in (QuestDBErrorCode.SocketError, QuestDBErrorCode.CouldNotResolveAddr, QuestDBErrorCode.TlsError):
         return Unreachable(server=server, reason=reason)
     return NotStored(server=server, reason=reason)
-
-
-assert set(STORED_SCHEMA) < set(COLUMNS), "every stored column has its place in the table"
