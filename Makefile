@@ -62,7 +62,7 @@ bench: $(INSTALLED)
 lock: $(INSTALLED)
 	@$(PIP) install --quiet uv
 	@$(LOCK) pyproject.toml --output-file requirements/base.txt
-	@$(LOCK) pyproject.toml requirements/dev.in --extra postgres --output-file requirements/dev.txt
+	@$(LOCK) pyproject.toml requirements/dev.in --extra postgres --extra questdb --output-file requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -18,6 +18,7 @@ COMMANDS = (
     "audit_candles",
     "accept_finding",
     "compare_candles",
+    "copy_candles",
     "rebuild_state",
     "load_tiers",
     "backfill_kraken_gaps",

@@ -12,6 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from chandlery.config.options import HOME, OPTIONS
+from tests.questdb_servers import candle_table, questdb_server
+
+__all__ = ["candle_table", "questdb_server"]
 
 # How long an example takes says more of the machine than of the code.
 hypothesis_settings.register_profile("chandlery", deadline=None)

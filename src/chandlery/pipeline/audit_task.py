@@ -62,7 +62,7 @@ class AuditTask:
     series: Mapping[Interval, AuditedRanges]
     days: RangeSet
     ends: tuple[datetime, ...]
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
 
 

@@ -43,23 +43,23 @@ def checked_store(url: str, home: Path) -> CandleStore:
     candles = _candles_on_record()
     known = bool(candles) or DataCoverageRange.objects.exists()
     if identity is None and known:
-        raise StoreEmptied(url=url, candles=candles, repair=_repair())
+        raise StoreEmptied(url=store.url, candles=candles, repair=_repair())
     if binding is not None and identity is not None and identity != binding.store_id and (known or any(store.series())):
-        raise StoreExchanged(url=url, known=binding.url, repair=_repair())
+        raise StoreExchanged(url=store.url, known=binding.url, repair=_repair())
     # A run that was killed before it recorded anything leaves candles in the store that state is bound to.
     if not known and binding is None and any(store.series()):
-        raise StoreUnknown(url=url, repair=_repair())
+        raise StoreUnknown(url=store.url, repair=_repair())
     if known:
-        _check_series(store, url)
+        _check_series(store)
     return store
 
 
-def bind(store: CandleStore, url: str, now: datetime) -> None:
+def bind(store: CandleStore, now: datetime) -> None:
     """Remember `store` as the one that state speaks of; make it if it is not there."""
     identity = store.create()
     binding = StoreBinding.objects.filter(pk=1).first()
-    if binding is None or (binding.store_id, binding.url) != (identity, url):
-        StoreBinding.objects.update_or_create(pk=1, defaults={"store_id": identity, "url": url, "bound_at": now})
+    if binding is None or (binding.store_id, binding.url) != (identity, store.url):
+        StoreBinding.objects.update_or_create(pk=1, defaults={"store_id": identity, "url": store.url, "bound_at": now})
 
 
 def _repair() -> str:
@@ -70,11 +70,13 @@ def _candles_on_record() -> int:
     return sum(TradedDays.objects.values_list("candles", flat=True))
 
 
-def _check_series(store: CandleStore, url: str) -> None:
+def _check_series(store: CandleStore) -> None:
     rows = TradedDays.objects.filter(candles__gt=0).values_list(
         "market__exchange", "market__altname", "interval_minutes"
     )
     known = {Series(exchange, altname, Interval(minutes)) for exchange, altname, minutes in rows}
     missing = sorted(known - set(store.series()))
     if missing:
-        raise StoreIncomplete(url=url, missing=len(missing), known=len(known), example=missing[0], repair=_repair())
+        raise StoreIncomplete(
+            url=store.url, missing=len(missing), known=len(known), example=missing[0], repair=_repair()
+        )
