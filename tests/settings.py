@@ -1,10 +1,14 @@
-"""Chandlery's settings for the tests: a home that nobody lives in, and nothing a developer has set."""
+"""Chandlery's settings for the tests: a home that nobody lives in, and nothing a developer has set.
+
+State is kept in SQLite or, with TEST_DATABASE_URL, on a server of the tests' own (`scripts/postgres`).
+"""
 
 import atexit
 import os
 import tempfile
 
 from chandlery.config.options import HOME, OPTIONS
+from tests.databases import SERVER
 
 _home = tempfile.TemporaryDirectory(prefix="chandlery-tests-")
 atexit.register(_home.cleanup)
@@ -12,5 +16,7 @@ atexit.register(_home.cleanup)
 for _option in OPTIONS:
     os.environ.pop(_option.name, None)
 os.environ[HOME.name] = _home.name
+if SERVER:
+    os.environ["DATABASE_URL"] = SERVER
 
 from chandlery.config.settings import *  # noqa: E402, F403

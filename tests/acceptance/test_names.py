@@ -1,8 +1,6 @@
 """Markets by name, after a first command: those of the shipped table, and those that only a file tells of."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from chandlery.candles.interval import Interval
 from tests.acceptance.commands import Commands
 from tests.acceptance.in_process import lake_rows
 from tests.conftest import CompletedRun
+from tests.databases import queried
 from tests.exchanges.kraken.archive.builders import hours, zipped
 
 #: MATIC was renamed and its markets delisted; XTZUSD could be cut as XT/ZUSD. Of the others nobody knows: QQQ is no
@@ -36,13 +35,13 @@ def ingested(commands: Commands, archive: Path) -> CompletedRun:
 
 def pairs(commands: Commands) -> dict[str, tuple[str | None, str | None]]:
     """Base and quote of every market, from the database by nothing of ours."""
-    with closing(sqlite3.connect(commands.home / "data" / "chandlery.sqlite3")) as state:
-        rows = state.execute(
-            "select altname, base.ticker, quote.ticker from chandlery_market market"
-            " left join chandlery_asset base on base.id = market.base_id"
-            " left join chandlery_asset quote on quote.id = market.quote_id"
-        )
-        return {altname: (base, quote) for altname, base, quote in rows}
+    rows = queried(
+        commands.home,
+        "select altname, base.ticker, quote.ticker from chandlery_market market"
+        " left join chandlery_asset base on base.id = market.base_id"
+        " left join chandlery_asset quote on quote.id = market.quote_id",
+    )
+    return {altname: (base, quote) for altname, base, quote in rows}
 
 
 def test_the_shipped_markets_are_there_after_the_first_command(commands: Commands, ingested: CompletedRun) -> None:
