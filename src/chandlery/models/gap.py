@@ -32,9 +32,10 @@ class GapRecords(models.Manager["GapRecord"]):
         rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status__in=OPEN)
         return list(rows.order_by("gap_start").select_related("market"))
 
-    def give_up_backfilling(self, markets: Iterable[Market]) -> None:
-        """What was being asked for when a run ended before its time is open as before."""
-        self.filter(market__in=list(markets), status=GapStatus.BACKFILLING).update(status=GapStatus.DETECTED)
+    def give_up_backfilling(self, markets: Iterable[Market], intervals: Iterable[int]) -> None:
+        """What was being asked for of these series when a run ended before its time is open as before."""
+        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals))
+        rows.filter(status=GapStatus.BACKFILLING).update(status=GapStatus.DETECTED)
 
 
 class GapRecord(models.Model):

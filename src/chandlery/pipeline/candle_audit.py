@@ -26,6 +26,7 @@ from chandlery.candles.verdict import Knowledge
 from chandlery.models import (
     ArchiveRelease,
     CandleAudit,
+    Exchange,
     Finding,
     FindingKind,
     FindingsChanged,
@@ -233,8 +234,11 @@ def settle(
     found: dict[str, list[Flaw]] = {result.task.market: list(result.flaws) for result in results}
     for result in results:
         found[result.task.market] += _silence_flaws(result, judged) + _frozen_flaws(result, testimony)
+    held = _pks(planned, results)
     with recording():
-        done = CandleAudit.objects.finish({pk: planned.changes[pk] for pk in _pks(planned, results)}, now)
+        Exchange.objects.hold(planned.exchange)
+        Market.objects.hold(held)
+        done = CandleAudit.objects.finish({pk: planned.changes[pk] for pk in held}, now)
         kept = [result for result in results if planned.facts[result.task.market].market.pk in done]
         changed = _record(planned, kept, found, now)
         outages = _record_outages(planned, kept, judged, now)

@@ -212,13 +212,15 @@ def record_asked(result: Asked, job: IngestionJob, facts: MarketFacts, store: Ca
 
 def record_problems(sources: Iterable[ArchiveSource], job: IngestionJob, now: datetime) -> list[tuple[str, str]]:
     """Sources and members that cannot be opened: failed files, each with its line."""
-    failures: list[tuple[str, str]] = []
-    for source in sources:
-        for problem in source.problems:
-            path = str(problem.facts.get("path", source.path))
-            record_failure(job, path, source.signature, problem, now)
-            failures.append((path, str(problem)))
-    return failures
+    found = [
+        (str(problem.facts.get("path", source.path)), source.signature, problem)
+        for source in sources
+        for problem in source.problems
+    ]
+    # In one order, whoever looks: two runs over the same sources would else wait for each other.
+    for path, signature, problem in sorted(found, key=lambda one: one[:2]):
+        record_failure(job, path, signature, problem, now)
+    return [(path, str(problem)) for path, _, problem in found]
 
 
 def record_failure(job: IngestionJob, path: str, signature: str, problem: ChandleryError, now: datetime) -> None:
