@@ -30,6 +30,7 @@ from chandlery.models import (
     FindingState,
     IngestionJob,
     JobStatus,
+    Lease,
     Ledger,
     Market,
     Outage,
@@ -237,6 +238,10 @@ def hold_in_turn(rounds: int, first: int, step: int) -> int:
     return won
 
 
+def leases() -> int:
+    return Lease.objects.count()
+
+
 VERBS: dict[str, Callable[..., Any]] = {
     verb.__name__: verb
     for verb in (
@@ -260,6 +265,7 @@ VERBS: dict[str, Callable[..., Any]] = {
         resume,
         settle,
         hold_in_turn,
+        leases,
     )
 }
 
