@@ -3,8 +3,9 @@
 #   make demo       a complete ingestion of a made-up exchange, reported and compared with the truth
 #   make test       the fast tests
 #   make test-all   every test
-#   make test-postgres   the fast tests with state in PostgreSQL, which scripts/postgres starts; SLOW=1 for all of them,
-#                   TESTS="tests/models …" for some
+#   make test-postgres
+#                   the fast tests with state in PostgreSQL, which scripts/postgres starts; SLOW=1: all of them,
+#                   TESTS="tests/models …": some
 #   make check      what has to pass before a commit: format, lint, types, import contracts, fast tests
 #   make bench      the benchmark
 #   make lock       newest versions into requirements/*.txt
@@ -70,6 +71,8 @@ lock: $(INSTALLED)
 	@$(PIP) install --quiet uv
 	@$(LOCK) pyproject.toml --output-file requirements/base.txt
 	@$(LOCK) pyproject.toml requirements/dev.in --extra postgres --output-file requirements/dev.txt
+	@$(LOCK) pyproject.toml requirements/server.in --extra postgres --extra questdb --extra web \
+		--output-file requirements/server.txt
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

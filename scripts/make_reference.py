@@ -17,6 +17,7 @@ COMMANDS = (
     "sync_markets",
     "compare_candles",
     "rebuild_state",
+    "doctor",
     "load_tiers",
     "backfill_kraken_gaps",
     "ingest_sequential",

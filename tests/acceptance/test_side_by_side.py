@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from chandlery.sandbox.rest import SandboxApi
@@ -90,7 +91,9 @@ def test_of_other_intervals_of_the_same_markets_state_says_what_the_lake_holds(
     lake, state = left_in(home)
     counted = {(name, minutes): candles for name, minutes, *_, candles in state["days"]}
     assert counted == {(one.market, int(one.interval)): rows.height for one, rows in lake.items()}
-    opens = {(one.market, int(one.interval)): rows["timestamp"].dt.strftime("%F %T") for one, rows in lake.items()}
+    opens: dict[tuple[object, object], pl.Series] = {
+        (one.market, int(one.interval)): rows["timestamp"].dt.strftime("%F %T") for one, rows in lake.items()
+    }
     for name, minutes, start, end, *kind, candles in state["coverage"]:
         held = opens.get((name, minutes))
         inside = int(((held >= start) & (held < end)).sum()) if held is not None else 0
