@@ -32,6 +32,8 @@ from chandlery.pipeline.ingest import IngestResult
 from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, series_of
 from chandlery.stores.base import CandleStore, Written
 
+LONGEST_FILE_NAME = 200
+
 
 def record_file(
     result: IngestResult,
@@ -48,7 +50,8 @@ def record_file(
         row = row or FileIngestionRecord(signature=task.member.signature)
         row.file_path = task.member.label
         row.job, row.release, row.market = job, release, market
-        row.file_name, row.file_size_bytes = task.member.name, task.member.size
+        # Of a long path the end tells the most; `file_path` has all of it.
+        row.file_name, row.file_size_bytes = task.member.name[-LONGEST_FILE_NAME:], task.member.size
         row.interval_minutes = int(task.series.interval)
         row.file_hash, row.rank = result.sha256, result.rank
         row.started_at, row.completed_at = now - timedelta(seconds=result.seconds), now
@@ -230,7 +233,7 @@ def record_failure(job: IngestionJob, path: str, signature: str, problem: Chandl
             signature=signature,
             defaults={
                 "job": job,
-                "file_name": path.rsplit("/", 1)[-1][:200],
+                "file_name": path.rsplit("/", 1)[-1][-LONGEST_FILE_NAME:],
                 "file_size_bytes": 0,
                 "status": FileStatus.FAILED,
                 "error_message": str(problem),
