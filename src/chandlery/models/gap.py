@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from django.db import models
+from django.db import models, transaction
 
 from chandlery.candles.gap import Reason
 from chandlery.candles.timerange import TimeRange
 from chandlery.models.asset import Market
+from chandlery.models.held_rows import hold
 
 
 class GapStatus(models.TextChoices):
@@ -34,8 +35,10 @@ class GapRecords(models.Manager["GapRecord"]):
 
     def give_up_backfilling(self, markets: Iterable[Market], intervals: Iterable[int]) -> None:
         """What was being asked for of these series when a run ended before its time is open as before."""
-        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals))
-        rows.filter(status=GapStatus.BACKFILLING).update(status=GapStatus.DETECTED)
+        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status=GapStatus.BACKFILLING)
+        with transaction.atomic():
+            hold(rows)
+            rows.update(status=GapStatus.DETECTED)
 
 
 class GapRecord(models.Model):

@@ -16,6 +16,7 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge, look_for_open
 from chandlery.exchanges.kraken.window import asked_as
 from chandlery.models import OPEN, GapRecord, GapStatus, Market
+from chandlery.models.held_rows import hold
 from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.reporting.completeness import GapEntry, gap_entry
 
@@ -41,7 +42,9 @@ def mark_attempted(rows: Iterable[GapRecord], asked: Mapping[Series, RangeSet], 
     ]
     # A person may have accepted some since they were read.
     gaps = GapRecord.objects.filter(pk__in=attempted).exclude(status__in=(GapStatus.ACCEPTED, GapStatus.FILLED))
-    gaps.update(status=GapStatus.BACKFILLING, backfill_attempted_at=now)
+    with transaction.atomic():
+        hold(gaps)
+        gaps.update(status=GapStatus.BACKFILLING, backfill_attempted_at=now)
 
 
 def record_gaps(
