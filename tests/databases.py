@@ -29,6 +29,9 @@ MIGRATIONS = CHECKOUT / "src" / "chandlery" / "models" / "migrations"
 #: A server as postgres://user:password@host:port/name; empty: SQLite.
 SERVER = os.environ.get("TEST_DATABASE_URL", "")
 
+#: Queries by which rows are held: on SQLite there is nothing to hold.
+HOLDING = 1 if SERVER else 0
+
 Row = tuple[Any, ...]
 
 
