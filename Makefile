@@ -70,7 +70,7 @@ bench: $(INSTALLED)
 lock: $(INSTALLED)
 	@$(PIP) install --quiet uv
 	@$(LOCK) pyproject.toml --output-file requirements/base.txt
-	@$(LOCK) pyproject.toml requirements/dev.in --extra postgres --output-file requirements/dev.txt
+	@$(LOCK) pyproject.toml requirements/dev.in --extra postgres --extra questdb --output-file requirements/dev.txt
 	@$(LOCK) pyproject.toml requirements/server.in --extra postgres --extra questdb --extra web \
 		--output-file requirements/server.txt
 

@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import incremental, ingestion, ledger, ranges, walking
+from benchmarks import audit, incremental, ingestion, ledger, questdb, ranges, walking
 
 BUILD = Path(__file__).parents[1] / "build"
 #: Those with targets.
-TARGETED = ("incremental", "ledger", "walking", "ingestion")
+TARGETED = ("incremental", "ledger", "walking", "audit", "questdb", "ingestion")
 
 
 def main() -> int:
@@ -17,6 +17,8 @@ def main() -> int:
         "incremental": incremental.run(BUILD / "bench" / "incremental"),
         "ledger": ledger.run(BUILD / "bench" / "ledger"),
         "walking": walking.run(BUILD / "bench" / "walking"),
+        "audit": audit.run(BUILD / "bench" / "audit"),
+        "questdb": questdb.run(BUILD / "bench" / "questdb"),
         "ingestion": ingestion.run(BUILD / "bench"),
     }
     target = BUILD / "bench.json"

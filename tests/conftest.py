@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from chandlery.config.options import HOME, OPTIONS
 from tests.databases import SERVER, database_url
+from tests.questdb_servers import candle_table, questdb_server
+
+__all__ = ["candle_table", "questdb_server"]
+
+# How long an example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("chandlery", deadline=None)
+hypothesis_settings.load_profile("chandlery")
 
 CHECKOUT = Path(__file__).parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"

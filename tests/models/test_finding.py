@@ -135,6 +135,15 @@ def test_what_was_seen_twice_is_recorded_once(market: Market) -> None:
     assert QualityFinding.objects.get().evidence == {"candles": 2}
 
 
+def test_what_trades_have_set_right_is_on_record_and_not_open(market: Market) -> None:
+    QualityFinding.objects.record(market, 1, Finding(FindingKind.TRADES_DIFFER, DAY), NOW)
+    QualityFinding.objects.record(market, 1, Finding(FindingKind.ID_BREAK, DAY), NOW)
+
+    states = dict(QualityFinding.objects.values_list("kind", "state"))
+    assert states == {FindingKind.TRADES_DIFFER: FindingState.RESOLVED, FindingKind.ID_BREAK: FindingState.OPEN}
+    assert QualityFinding.objects.get(kind=FindingKind.TRADES_DIFFER).resolved_at == NOW
+
+
 def test_the_database_refuses_one_thing_found_twice(market: Market) -> None:
     settle(market, short())
     twin = QualityFinding.objects.get()

@@ -155,7 +155,7 @@ def _store(home: Path, *, knows_state: bool) -> Iterator[Check]:
         store = checked_store(url, home) if has_state else open_store(url, home)
         identity = store.identity()
         if knows_state and not has_state and any(store.series()):
-            raise StoreUnknown(url=url, repair=f"{settings.PROGRAM} rebuild_state")
+            raise StoreUnknown(url=store.url, repair=f"{settings.PROGRAM} rebuild_state")
         if isinstance(store, Probed):
             store.probe()
     except ChandleryError as error:

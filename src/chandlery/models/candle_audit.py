@@ -42,6 +42,13 @@ class CandleAudits(models.Manager["CandleAudit"]):
         self.bulk_create([CandleAudit(market_id=pk) for pk in sorted(missing)], ignore_conflicts=True)
         return self.of_markets(wanted)
 
+    def note(self, due: Mapping[CandleAudit, RangeSet]) -> None:
+        """What is about to be audited stays due until it is. Inside the caller's transaction."""
+        for row, ranges in due.items():
+            if not row.whole and ranges - row.ranges:
+                row.ranges = row.ranges | ranges
+                row.save(update_fields=["due"])
+
     def finish(self, audited: Mapping[int, int], now: datetime) -> set[int]:
         """Those of `audited` (a market's primary key: its changes when its audit began) that nobody has changed since:
         nothing of them is due any more. The others are due as before. Inside the transaction that records the findings.

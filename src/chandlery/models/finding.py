@@ -64,6 +64,8 @@ FILLED_ANEW = (CONTRADICTING - {FindingKind.LEDGER_SYSTEMATIC}) | {
     FindingKind.FROZEN_PRICE,
 }
 MOST_FILLED_ANEW = 100
+#: What was mended as it was found: kept for the record.
+SETTLED_AT_ONCE = frozenset({FindingKind.TRADES_DIFFER})
 
 
 class Severity(models.TextChoices):
@@ -108,7 +110,7 @@ class FindingsChanged:
     updated: int = 0
     resolved: int = 0
     #: Those that were opened.
-    fresh: tuple[QualityFinding, ...] = ()
+    fresh: tuple[QualityFinding, ...] = field(default=(), compare=False)
 
     def __add__(self, other: FindingsChanged) -> FindingsChanged:
         return FindingsChanged(
@@ -238,17 +240,19 @@ class QualityFindings(models.Manager["QualityFinding"]):
         return FindingsChanged(len(fresh), len(changed), len(gone), tuple(fresh))
 
     def record(self, market: Market, interval_minutes: int, finding: Finding, now: datetime) -> QualityFinding:
-        """Note something that was seen once; seen again, it keeps its row. Inside the caller's transaction, which holds
-        the market from here on.
+        """Note something that was seen once; seen again, it keeps its row. What is in order already is RESOLVED. Inside
+        the caller's transaction, which holds the market from here on.
         """
         Market.objects.hold([market.pk])
-        row = (
-            self.filter(market=market, interval_minutes=interval_minutes, kind=finding.kind, start=finding.range.start)
-            .exclude(state=FindingState.RESOLVED)
-            .first()
+        is_settled = finding.kind in SETTLED_AT_ONCE
+        rows = self.filter(
+            market=market, interval_minutes=interval_minutes, kind=finding.kind, start=finding.range.start
         )
+        row = (rows if is_settled else rows.exclude(state=FindingState.RESOLVED)).order_by("pk").last()
         if row is None:
             row = self._new((market.pk, interval_minutes), finding, now)
+            if is_settled:
+                row.state, row.resolved_at = FindingState.RESOLVED, now
             row.save()
         elif row.take(finding):
             row.save(update_fields=TAKEN)

@@ -26,9 +26,9 @@ class Outages(models.Manager["Outage"]):
 
     def reconcile(self, exchange: str, found: Sequence[VenueOutage], looked_at: Iterable[Outage], now: datetime) -> int:
         """Bring those `looked_at` in line with what was found; how many rows came, changed or went. An outage keeps its
-        row while it grows or shrinks. Others on record stay as they are: what was found of them was found of a part of
-        their markets; and so do those that somebody has changed since they were read. Inside the caller's transaction,
-        which holds the exchange from here on.
+        row while it grows or shrinks. Others on record stay as they are, and so do those that would grow into
+        them: what was found of them was found of a part of their markets; nor is one touched that somebody has changed
+        since it was read. Inside the caller's transaction, which holds the exchange from here on.
         """
         Exchange.objects.hold(exchange)
         was = {row.pk: row for row in looked_at}
@@ -37,10 +37,12 @@ class Outages(models.Manager["Outage"]):
         left_alone = RangeSet(row.range for row in others if row.pk not in rows)
         kept: list[tuple[Outage, VenueOutage]] = []
         for outage in found:
+            met = [row for row in rows.values() if row.range.overlaps(outage.range)]
             if left_alone & RangeSet([outage.range]):
+                for row in met:
+                    del rows[row.pk]
                 continue
-            row = next((row for row in rows.values() if row.range.overlaps(outage.range)), None)
-            kept.append((rows.pop(row.pk) if row is not None else Outage(exchange=exchange, found_at=now), outage))
+            kept.append((rows.pop(met[0].pk) if met else Outage(exchange=exchange, found_at=now), outage))
         for row in rows.values():
             row.delete()
         changed = [row for row, outage in kept if row.take(outage)]

@@ -65,7 +65,7 @@ def run_job(
         resumed = _progress(resume)
     _begin(run, resume)
     try:
-        bind(store, surroundings.store_url, surroundings.clock())
+        bind(store, surroundings.clock())
         yield from _started(run, resumed, killed)
         with workers_watched():
             yield from take_steps(run)

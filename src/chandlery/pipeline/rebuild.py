@@ -82,7 +82,7 @@ def index_store(surroundings: Surroundings, tiers: TierTable) -> Counted:
     markets = register({series.market for series in found}, tiers)
     candles = 0
     with transaction.atomic():
-        bind(store, surroundings.store_url, surroundings.clock())
+        bind(store, surroundings.clock())
         for series in found:
             days, span = store.day_counts(series), store.span(series)
             if days is None or span is None:

@@ -13,9 +13,16 @@ import polars as pl
 from chandlery.candles.evidence import Origin
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
+from chandlery.errors import ChandleryError
 
 #: The columns that say what a stored candle was made from, beside the candle's own.
 ORIGIN_COLUMNS = ("source", "derived", "provisional", "release")
+
+
+class StoreUnavailable(ChandleryError):
+    """The candle store cannot be used: {reason}"""
+
+    # Not the fault of one file or answer: whoever meets it goes on with nothing.
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class CandleWriter(Protocol):
 class CandleStore(Protocol):
     """Where candles live. An upsert by slot that respects the strength of the source (design, section 3)."""
 
+    #: What it is called where people see it: never with a password.
     url: str
 
     def identity(self) -> str | None:
