@@ -20,6 +20,7 @@ COMMANDS = (
     "compare_candles",
     "copy_candles",
     "rebuild_state",
+    "doctor",
     "load_tiers",
     "backfill_kraken_gaps",
     "ingest_sequential",

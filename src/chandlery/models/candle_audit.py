@@ -24,10 +24,11 @@ class CandleAudits(models.Manager["CandleAudit"]):
 
     def outdate(self, market: Market, within: RangeSet) -> None:
         """Candles or answers in `within` are other than before. Where nothing was ever audited there is nothing to do.
-        Inside the caller's transaction.
+        Inside the caller's transaction, which holds the market from here on.
         """
         if not within:
             return
+        Market.objects.hold([market.pk])
         row = self.filter(market=market).first()
         if row is not None:
             row.ranges = row.ranges | within

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from django.db import models
+from django.db import models, transaction
 
 from chandlery.candles.gap import Reason
 from chandlery.candles.timerange import TimeRange
 from chandlery.models.asset import Market
+from chandlery.models.held_rows import hold
 
 
 class GapStatus(models.TextChoices):
@@ -32,9 +33,12 @@ class GapRecords(models.Manager["GapRecord"]):
         rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status__in=OPEN)
         return list(rows.order_by("gap_start").select_related("market"))
 
-    def give_up_backfilling(self, markets: Iterable[Market]) -> None:
-        """What was being asked for when a run ended before its time is open as before."""
-        self.filter(market__in=list(markets), status=GapStatus.BACKFILLING).update(status=GapStatus.DETECTED)
+    def give_up_backfilling(self, markets: Iterable[Market], intervals: Iterable[int]) -> None:
+        """What was being asked for of these series when a run ended before its time is open as before."""
+        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status=GapStatus.BACKFILLING)
+        with transaction.atomic():
+            hold(rows)
+            rows.update(status=GapStatus.DETECTED)
 
 
 class GapRecord(models.Model):

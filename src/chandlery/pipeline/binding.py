@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
@@ -54,12 +55,20 @@ def checked_store(url: str, home: Path) -> CandleStore:
     return store
 
 
-def bind(store: CandleStore, now: datetime) -> None:
-    """Remember `store` as the one that state speaks of; make it if it is not there."""
-    identity = store.create()
-    binding = StoreBinding.objects.filter(pk=1).first()
-    if binding is None or (binding.store_id, binding.url) != (identity, store.url):
-        StoreBinding.objects.update_or_create(pk=1, defaults={"store_id": identity, "url": store.url, "bound_at": now})
+def bind(store: CandleStore, now: datetime, *, switch: bool = False) -> None:
+    """Remember `store` as the one that state speaks of; make it if it is not there. Raises StoreExchanged where
+    another run has bound the state to another one since this was checked, unless it is to `switch`.
+    """
+    identity, url = store.create(), store.url
+    facts = {"store_id": identity, "url": url, "bound_at": now}
+    with transaction.atomic():
+        row, is_new = StoreBinding.objects.select_for_update().get_or_create(pk=1, defaults=facts)
+        if is_new or (row.store_id, row.url) == (identity, url):
+            return
+        if not switch and row.store_id != identity and DataCoverageRange.objects.exists():
+            raise StoreExchanged(url=url, known=row.url, repair=_repair())
+        row.store_id, row.url, row.bound_at = identity, url, now
+        row.save()
 
 
 def _repair() -> str:

@@ -18,7 +18,16 @@ from datetime import datetime
 from chandlery.candles.audit.flaw import Flaw
 from chandlery.candles.audit.outage import Judged
 from chandlery.candles.timerange import RangeSet
-from chandlery.models import CandleAudit, Finding, FindingKind, FindingsChanged, Outage, QualityFinding
+from chandlery.models import (
+    CandleAudit,
+    Exchange,
+    Finding,
+    FindingKind,
+    FindingsChanged,
+    Market,
+    Outage,
+    QualityFinding,
+)
 from chandlery.models.coverage import SeriesKey
 from chandlery.pipeline.audit_judgement import judge
 from chandlery.pipeline.audit_plan import INTERVALS, ROWS, SILENCE, AuditPlan, Know
@@ -52,8 +61,11 @@ def settle(
     Markets without a result, and those that changed meanwhile, are left as they were.
     """
     found, judged = judge(planned, results, store, know)
+    held = _pks(planned, results)
     with recording():
-        done = CandleAudit.objects.finish({pk: planned.changes[pk] for pk in _pks(planned, results)}, now)
+        Exchange.objects.hold(planned.exchange)
+        Market.objects.hold(held)
+        done = CandleAudit.objects.finish({pk: planned.changes[pk] for pk in held}, now)
         kept = [result for result in results if planned.facts[result.task.market].market.pk in done]
         changed = _record(planned, kept, found, now)
         outages = _record_outages(planned, kept, judged, now)

@@ -237,6 +237,6 @@ def _finish(run: Run, status: JobStatus, error: str = "") -> None:
         run.job.completed_at = run.surroundings.clock()
         run.job.failures = [list(failure) for failure in run.failures[:MOST_FAILURES]]
         run.job.save(update_fields=["status", "error_message", "completed_at", "failures"])
-        GapRecord.objects.give_up_backfilling(run.markets)
+        GapRecord.objects.give_up_backfilling(run.markets, map(int, run.request.selection.intervals))
         if run.lease is not None:
             run.lease.release()

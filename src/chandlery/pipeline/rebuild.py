@@ -17,6 +17,7 @@ from chandlery.models import (
     AuditedWeeks,
     CandleAudit,
     DataCoverageRange,
+    Exchange,
     FileIngestionRecord,
     FindingState,
     GapRecord,
@@ -57,6 +58,9 @@ class Counted:
 def forget(surroundings: Surroundings) -> frozenset[Series]:
     """Drop all that state derives from store and files; the series it spoke of. Accepted gaps stay accepted."""
     with transaction.atomic():
+        for exchange in sorted(set(Market.objects.values_list("exchange", flat=True))):
+            Exchange.objects.hold(exchange)
+        Market.objects.hold(Market.objects.values_list("pk", flat=True))
         spoken = frozenset(
             Series(exchange, altname, Interval(minutes))
             for exchange, altname, minutes in DataCoverageRange.objects.values_list(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -110,3 +110,13 @@ class CandleStore(Protocol):
 
     def series(self) -> Iterator[Series]:
         """Every series that holds at least one candle."""
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A store that can tell whether it could be written to, without writing."""
+
+    def probe(self) -> None:
+        """Raises a ChandleryError, with what to do, where a write would fail. A store that is not there yet would be
+        made.
+        """

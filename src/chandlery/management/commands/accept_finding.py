@@ -10,7 +10,7 @@ from django.db import transaction
 
 from chandlery.errors import UsageError
 from chandlery.management.base import ChandleryCommand
-from chandlery.models import FindingState, QualityFinding
+from chandlery.models import FindingState, Market, QualityFinding
 from chandlery.pipeline.findings import entry_of
 from chandlery.reporting.findings import finding_text
 
@@ -44,8 +44,10 @@ class Command(ChandleryCommand):
         self.prepare_state()
         with transaction.atomic():
             rows = [_finding(number) for number in options["id"]]
+            Market.objects.hold({row.market_id for row in rows})
             for row in rows:
-                row.accept(why)
+                if not row.accept(why):
+                    raise FindingIsGone(id=row.pk, since=row.resolved_at)
         for row in rows:
             self.stdout.write(f"Accepted #{row.pk}: {finding_text(entry_of(row))}")
 

@@ -86,7 +86,7 @@ class Command(ChandleryCommand):
             found = list(self._copied(series, urls, options["workers"], held))
             _check(found)
             if options["switch"]:
-                bind(there, around.clock())
+                bind(there, around.clock(), switch=True)
                 self.stdout.write(f"The state speaks of {there.url} now: name it in CANDLE_STORE.")
 
     def _copied(self, series: list[Series], urls: list[str], workers: int, held: Held) -> Iterator[Copied]:
