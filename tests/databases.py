@@ -34,24 +34,46 @@ HOLDING = 1 if SERVER else 0
 
 Row = tuple[Any, ...]
 
+#: Homes whose state is where a test says, whatever it is with the others.
+_ELSEWHERE: dict[Path, str] = {}
+
 
 def database_url(home: Path) -> str:
     """What DATABASE_URL says to commands that live in `home`; empty where they keep an SQLite file in it."""
+    if home in _ELSEWHERE:
+        return _ELSEWHERE[home]
     return _on_server(_made(str(home))) if SERVER else ""
+
+
+@contextmanager
+def kept_on(server: str, home: Path) -> Iterator[None]:
+    """The state of `home` is in an empty database of that server, or in an SQLite file where none is named."""
+    if not server:
+        _ELSEWHERE[home] = ""
+        yield
+        return
+    name = f"kept_{sha256(str(home).encode()).hexdigest()[:20]}_{os.getpid()}"
+    with _connected(server) as there:
+        there.execute(f'CREATE DATABASE "{name}"')
+        _ELSEWHERE[home] = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        _migrate(_ELSEWHERE[home])
+        yield
+        there.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def queried(home: Path, query: str) -> list[Row]:
     """The rows of a query on the state of `home`, read by nothing of ours; values as SQLite would hold them."""
-    if not SERVER:
+    url = database_url(home)
+    if not url:
         with closing(sqlite3.connect(home / "data" / "chandlery.sqlite3")) as database:
             return list(database.execute(query))
-    with _connected(database_url(home)) as database:
+    with _connected(url) as database:
         return [tuple(map(_as_in_sqlite, row)) for row in database.execute(query)]
 
 
 def tables(home: Path) -> list[str]:
     """The names of all tables."""
-    if SERVER:
+    if database_url(home):
         query = "select tablename from pg_tables where schemaname = 'public'"
     else:
         query = "select name from sqlite_master where type = 'table'"
