@@ -4,6 +4,9 @@
 #   make demo       a complete ingestion of a made-up exchange, reported and compared with the truth
 #   make test       the fast tests
 #   make test-all   every test
+#   make test-postgres
+#                   the fast tests with state in PostgreSQL, which scripts/postgres starts; SLOW=1: all of them,
+#                   TESTS="tests/models …": some
 #   make check      what has to pass before a commit: format, lint, types, import contracts, fast tests
 #   make bench      the benchmark
 #   make lock       newest versions into requirements/*.txt
@@ -25,7 +28,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-versio
 # Names what is installed: other requirements, or a checkout that was moved, make another name.
 INSTALLED := $(VENV)/.installed-$(shell (pwd; cat requirements/dev.txt pyproject.toml) | cksum | tr ' \t' '--')
 
-.PHONY: install serve demo test test-slow test-all check format lint types contracts bench lock clean
+.PHONY: install serve demo test test-slow test-all test-postgres check format lint types contracts bench lock clean
 
 install: $(INSTALLED)
 
@@ -43,6 +46,11 @@ test-slow: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	@$(PY) -m pytest -n 2 --dist loadfile -q -m "slow or not slow"
+
+# Without a server this fails: to fall back on SQLite would say nothing of PostgreSQL.
+test-postgres: $(INSTALLED)
+	@url="$$(scripts/postgres start)" && TEST_DATABASE_URL="$$url" \
+		$(PY) -m pytest -n 2 --dist loadfile -q $(if $(SLOW),-m "slow or not slow") $(TESTS)
 
 check: lint types contracts test
 
@@ -66,7 +74,10 @@ bench: $(INSTALLED)
 lock: $(INSTALLED)
 	@$(PIP) install --quiet uv
 	@$(LOCK) pyproject.toml --output-file requirements/base.txt
-	@$(LOCK) pyproject.toml requirements/dev.in --extra postgres --extra web --output-file requirements/dev.txt
+	@$(LOCK) pyproject.toml requirements/dev.in --extra postgres --extra questdb --extra web \
+		--output-file requirements/dev.txt
+	@$(LOCK) pyproject.toml requirements/server.in --extra postgres --extra questdb --extra web \
+		--output-file requirements/server.txt
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import dashboard, incremental, ingestion, ledger, ranges, reading, walking
+from benchmarks import audit, dashboard, incremental, ingestion, ledger, questdb, ranges, reading, walking
 
 BUILD = Path(__file__).parents[1] / "build"
 #: Those with targets.
-TARGETED = ("dashboard", "incremental", "ledger", "reading", "walking", "ingestion")
+TARGETED = ("dashboard", "incremental", "ledger", "reading", "walking", "audit", "questdb", "ingestion")
 
 
 def main() -> int:
@@ -19,6 +19,8 @@ def main() -> int:
         "ledger": ledger.run(BUILD / "bench" / "ledger"),
         "reading": reading.run(BUILD / "bench" / "reading"),
         "walking": walking.run(BUILD / "bench" / "walking"),
+        "audit": audit.run(BUILD / "bench" / "audit"),
+        "questdb": questdb.run(BUILD / "bench" / "questdb"),
         "ingestion": ingestion.run(BUILD / "bench"),
     }
     target = BUILD / "bench.json"

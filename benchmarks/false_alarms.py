@@ -54,15 +54,12 @@ SHORTEST = timedelta(days=30)
 #: Silences are looked for from here on, to see how far away from alarms honest data stays.
 LEAST = 25.0
 THRESHOLDS = (IMPROBABLE, 100.0, 75.0, 50.0, LEAST)
-#: What a flaw of such a kind asks to be fetched again.
-SUSPECT = (
+FLAWS = (
     FlawKind.INTERVALS_SHORT,
     FlawKind.INTERVALS_EXCESS,
     FlawKind.INTERVALS_VOLUME,
     FlawKind.INTERVALS_PRICES,
     FlawKind.LAST_SLOT_DROPPED,
-)
-OTHER = (
     FlawKind.BAD_ROW,
     FlawKind.NO_TRADES,
     FlawKind.NO_VOLUME,
@@ -126,9 +123,9 @@ class Tally:
         self.alarms += audited.alarms
 
     @property
-    def suspect(self) -> list[Alarm]:
-        """Those that an audit would have fetched again."""
-        return [a for a in self.alarms if a.what in SUSPECT or a.due >= IMPROBABLE]
+    def false(self) -> list[Alarm]:
+        """What an audit would tell: every flaw, and silences that are improbable."""
+        return [alarm for alarm in self.alarms if not alarm.due or alarm.due >= IMPROBABLE]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -155,9 +152,9 @@ def run(years: float = YEARS, seed: int = 1, workers: int = 2, *, silences_only:
     return {
         "market_years": round(tally.years, 1),
         "markets": tally.markets,
-        "false_alarms": len(tally.suspect),
+        "false_alarms": len(tally.false),
         "most_due_in_a_silence": round(max((alarm.due for alarm in tally.alarms), default=0.0), 1),
-        "targets_met": not tally.suspect,
+        "targets_met": not tally.false,
     }
 
 
@@ -274,9 +271,9 @@ def _disagreements(market: SandboxMarket, held: Mapping[Interval, Held], year: i
 
 
 def _row_flaws(market: SandboxMarket, held: Held, interval: Interval) -> Iterator[Alarm]:
-    for flaw in row_flaws(held, interval):
+    for flaw in row_flaws(held.candles, interval):
         yield Alarm(market, flaw.kind, flaw.interval, flaw.range, str(dict(flaw.evidence)))
-    for frozen in frozen_runs(held, interval):
+    for frozen in frozen_runs(held.candles, interval):
         figures = f"{frozen.candles} candles at {frozen.price}"
         yield Alarm(market, FlawKind.FROZEN_PRICE, frozen.interval, frozen.range, figures)
 
@@ -298,15 +295,14 @@ def _print(tally: Tally, years: float, seed: int, workers: int, *, silences_only
     for least in THRESHOLDS:
         _print_row(f"silence, {least:g} trades due or more", [a for a in tally.alarms if a.due >= least], tally.years)
     if not silences_only:
-        for kind in (*SUSPECT, *OTHER):
+        for kind in FLAWS:
             _print_row(kind, [alarm for alarm in tally.alarms if alarm.what == kind], tally.years)
     silences = [alarm for alarm in tally.alarms if alarm.due]
     if silences:
         print(f"nearest to an alarm: {max(silences, key=lambda alarm: alarm.due)}")
-    for alarm in tally.alarms:
-        if alarm.due == 0 or alarm.due >= IMPROBABLE:
-            print(f"false: {alarm}")
-    print(f"false alarms that would have been fetched again: {len(tally.suspect)} in {tally.years:,.1f} market-years")
+    for alarm in tally.false:
+        print(f"false: {alarm}")
+    print(f"false alarms: {len(tally.false)} in {tally.years:,.1f} market-years")
 
 
 def _print_row(name: str, alarms: Sequence[Alarm], years: float) -> None:

@@ -74,7 +74,7 @@ def make() -> None:
     ensure_migrated()
     ensure_markets(tiers())
     store = open_store(settings.CANDLE_STORE, Path(settings.CHANDLERY_HOME))
-    bind(store, settings.CANDLE_STORE, END)
+    bind(store, END)
     hours = (END - START) // timedelta(hours=1)
     chance = np.random.default_rng(7)
     for market in chosen():

@@ -9,9 +9,18 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from chandlery.config.options import HOME, OPTIONS
+from tests.databases import SERVER, database_url
+from tests.questdb_servers import candle_table, questdb_server
+
+__all__ = ["candle_table", "questdb_server"]
+
+# How long an example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("chandlery", deadline=None)
+hypothesis_settings.load_profile("chandlery")
 
 CHECKOUT = Path(__file__).parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
@@ -27,6 +36,15 @@ class CompletedRun:
 
 
 Run = Callable[..., CompletedRun]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is about one kind of database is left out where state is kept in the other."""
+    other = "sqlite" if SERVER else "postgres"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture
@@ -79,6 +97,7 @@ def shared_data() -> Path:
 def clean_environment(home: Path) -> dict[str, str]:
     """What a command inherits: nothing of ours but its home, and nothing that is Django's or pytest's."""
     ours = {option.name for option in OPTIONS} | {"CHANDLERY_PROGRAM", "DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS"}
+    kept_in = {"DATABASE_URL": url} if (url := database_url(home)) else {}
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
     # Nobody listens there: no test reaches an exchange by accident.
-    return inherited | {HOME.name: str(home), "KRAKEN_API": "http://127.0.0.1:9"}
+    return inherited | kept_in | {HOME.name: str(home), "KRAKEN_API": "http://127.0.0.1:9"}

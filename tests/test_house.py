@@ -65,8 +65,8 @@ def test_no_file_names_a_path_of_one_machine(files: list[tuple[str, str]]) -> No
     assert [(name, found) for name, text in files for found in PERSONAL_PATH.findall(text)] == []
 
 
-def test_there_are_locked_requirements_for_users_and_developers() -> None:
-    assert [path.name for path in LOCKS] == ["base.txt", "dev.txt"]
+def test_there_are_locked_requirements_for_users_developers_and_servers() -> None:
+    assert [path.name for path in LOCKS] == ["base.txt", "dev.txt", "server.txt"]
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
@@ -84,8 +84,9 @@ def test_locked_requirements_carry_no_address(path: Path) -> None:
 
 
 def test_developers_work_with_what_users_get() -> None:
-    base, dev = (set(re.findall(r"^[a-z0-9.-]+==[^ \\]+", path.read_text(), re.MULTILINE)) for path in LOCKS)
+    base, dev, server = (set(re.findall(r"^[a-z0-9.-]+==[^ \\]+", path.read_text(), re.MULTILINE)) for path in LOCKS)
     assert base - dev == set()
+    assert base - server == set()
 
 
 def test_the_package_and_the_project_agree_on_the_version() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -27,6 +28,7 @@ from chandlery.models import (
     StoreBinding,
     TradedDays,
 )
+from chandlery.models.held_rows import hold
 from chandlery.reporting.wording import listed
 
 if TYPE_CHECKING:
@@ -190,7 +192,9 @@ class GapRecordAdmin(Evidence):
 
     @admin.action(description="Accept the chosen gaps: they stay open, and nothing tries to fill them")
     def accept(self, request: HttpRequest, queryset: QuerySet[GapRecord]) -> None:
-        accepted = queryset.exclude(status=GapStatus.FILLED).update(status=GapStatus.ACCEPTED)
+        with transaction.atomic():
+            hold(queryset)
+            accepted = queryset.exclude(status=GapStatus.FILLED).update(status=GapStatus.ACCEPTED)
         self.message_user(request, f"{accepted} gaps accepted.")
 
 
@@ -223,5 +227,7 @@ class QualityFindingAdmin(Evidence):
 
     @admin.action(description="Accept the chosen findings: they contradict nothing any more")
     def accept(self, request: HttpRequest, queryset: QuerySet[QualityFinding]) -> None:
-        accepted = queryset.filter(state=FindingState.OPEN).update(state=FindingState.ACCEPTED)
+        with transaction.atomic():
+            Market.objects.hold(queryset.values_list("market", flat=True))
+            accepted = queryset.filter(state=FindingState.OPEN).update(state=FindingState.ACCEPTED)
         self.message_user(request, f"{accepted} findings accepted. Say why in each of them.")

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import CHECKOUT, CompletedRun, clean_environment
@@ -17,16 +17,18 @@ class Commands:
     """`commands("ingest_kraken_unified", "--tier", "TIER1")`: manage.py in a process of its own, living in `home`.
 
     Where nothing says which API to ask, none is asked; trades and the ledger are left alone unless `trades` says else.
+    `settings` are in the environment of each.
     """
 
     home: Path
     trades: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, *arguments: object, **environment: str) -> CompletedRun:
         ended = subprocess.run(
             [sys.executable, str(CHECKOUT / "manage.py"), *self.typed(arguments, environment)],
             cwd=self.home,
-            env=clean_environment(self.home) | environment,
+            env=clean_environment(self.home) | dict(self.settings) | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

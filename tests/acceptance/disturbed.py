@@ -3,11 +3,10 @@
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.acceptance.commands import Commands
 from tests.acceptance.in_process import lake_contents
 from tests.candles.builders import at
 from tests.conftest import CHECKOUT, CompletedRun, clean_environment
+from tests.databases import queried
 from tests.sandbox.asked import Hands
 
 NAMES = ("XBTUSD", "ETHUSD", "SOLUSD", "ADAUSD")
@@ -251,8 +251,7 @@ _KNOWN = {
 
 def known(home: Path) -> dict[str, list[tuple[object, ...]]]:
     """What state says of every series, in order, read by nothing of ours."""
-    with closing(sqlite3.connect(home / "data" / "chandlery.sqlite3")) as database:
-        return {name: sorted(database.execute(query), key=repr) for name, query in _KNOWN.items()}
+    return {name: sorted(queried(home, query), key=repr) for name, query in _KNOWN.items()}
 
 
 def assert_as_undisturbed(disturbed: Commands, undisturbed: Commands) -> None:
@@ -265,5 +264,4 @@ def assert_as_undisturbed(disturbed: Commands, undisturbed: Commands) -> None:
     for name, state in expected.items():
         assert found[name] == state, name
     assert not list((disturbed.lake / ".staging").iterdir())
-    with closing(sqlite3.connect(disturbed.home / "data" / "chandlery.sqlite3")) as database:
-        assert database.execute("select count(*) from chandlery_lease").fetchone() == (0,)
+    assert queried(disturbed.home, "select count(*) from chandlery_lease") == [(0,)]

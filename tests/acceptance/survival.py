@@ -2,12 +2,11 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Self
@@ -26,6 +25,7 @@ from tests.acceptance.commands import Commands
 from tests.acceptance.in_process import lake_contents
 from tests.candles.builders import at
 from tests.conftest import CHECKOUT, CompletedRun, clean_environment
+from tests.databases import queried
 
 EXCHANGE = SandboxExchange.small()
 NOW = at("2024-04-20 06:17") + timedelta(seconds=23)
@@ -198,15 +198,13 @@ _STATE = {
 
 def left_in(home: Path) -> Left:
     """Every candle of the lake, and what state knows of them."""
-    with closing(sqlite3.connect(home / "data" / "chandlery.sqlite3")) as database:
-        state = {name: sorted(database.execute(query)) for name, query in _STATE.items()}
+    state = {name: sorted(queried(home, query)) for name, query in _STATE.items()}
     return lake_contents(Commands(home).lake), state
 
 
 def jobs_in(home: Path) -> list[tuple[str, str]]:
     """(id, status), oldest first, as they stand in the database, whoever asks."""
-    with closing(sqlite3.connect(home / "data" / "chandlery.sqlite3")) as database:
-        return list(database.execute("select job_id, status from chandlery_ingestionjob order by created_at, job_id"))
+    return queried(home, "select job_id, status from chandlery_ingestionjob order by created_at, job_id")
 
 
 def assert_tidy(home: Path) -> None:
@@ -215,5 +213,4 @@ def assert_tidy(home: Path) -> None:
     assert not list(lake.rglob("*.tmp"))
     staging = lake / ".staging"
     assert not staging.exists() or not list(staging.iterdir())
-    with closing(sqlite3.connect(home / "data" / "chandlery.sqlite3")) as database:
-        assert database.execute("select count(*) from chandlery_lease").fetchone() == (0,)
+    assert queried(home, "select count(*) from chandlery_lease") == [(0,)]

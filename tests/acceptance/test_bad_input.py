@@ -1,7 +1,6 @@
 """Bad input, as users really have it: one clear line for each, the rest goes on, and nothing of it reaches the lake."""
 
 import json
-import sqlite3
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 
 from tests.acceptance.commands import Commands
+from tests.acceptance.state import state_rows
 from tests.conftest import CompletedRun
 from tests.exchanges.kraken.archive.builders import HOUR, START, hours, split, unpacked, zipped
 
@@ -217,11 +217,8 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 def state_of(home: Path) -> dict[str, object]:
     """Every row of the database, and every other file."""
-    database = home / "data" / "chandlery.sqlite3"
-    with sqlite3.connect(database) as connection:
-        rows = tuple(connection.iterdump())
-    connection.close()
-    return {"rows": rows, "files": sorted(path for path in home.rglob("*") if not path.name.startswith(database.name))}
+    files = sorted(path for path in home.rglob("*") if not path.name.startswith("chandlery.sqlite3"))
+    return {"rows": state_rows(home, but=frozenset()), "files": files}
 
 
 XBT = ("--markets", "XBTUSD")

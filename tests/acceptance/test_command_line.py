@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 
 from tests.acceptance.commands import Commands, lake_state
 from tests.conftest import CHECKOUT, clean_environment
+from tests.databases import copy_home, replace_state
 from tests.exchanges.kraken.archive.builders import HOUR, START, hours, unpacked
 
 NOW, LATER = "2024-06-01T00:00:00Z", "2024-06-01T06:00:00Z"
@@ -253,11 +253,10 @@ def test_candles_that_were_written_but_not_recorded_are_taken_up_by_the_next_run
 ) -> None:
     """As after a kill between the store and the database: the lake of a later time beside the state of an earlier."""
     assert fresh("ingest_kraken_unified", *TWO_DAYS, "--yes").status == 0
-    state = fresh.home / "data" / "chandlery.sqlite3"
-    shutil.copy(state, tmp_path / "earlier")
+    copy_home(fresh.home, tmp_path / "earlier")
     assert fresh("ingest_kraken_unified", "--source", source, *TWO_DAYS, "--yes").status == 0
     written = lake_of(fresh)
-    shutil.copy(tmp_path / "earlier", state)
+    replace_state(fresh.home, by=tmp_path / "earlier")
     again = fresh("ingest_kraken_unified", "--source", source, *TWO_DAYS, "--complete", "--yes")
     assert again.status == 0, again.err
     assert "2 ingested, 0 skipped, 0 failed" in again.out

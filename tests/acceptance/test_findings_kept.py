@@ -68,6 +68,15 @@ def test_an_accepted_finding_stays_accepted_and_its_slots_count_as_they_are(comm
     assert found_by(commands)[0]["state"] == "ACCEPTED"
 
 
+def test_an_audit_alone_reads_as_a_report_and_no_step_of_a_run(commands: Commands) -> None:
+    told = commands("audit_candles", *SELECTION, "--anew", **CLOCK)
+
+    assert told.status == 0, told.err
+    assert told.err.splitlines() == ["audit: candles of 6 series looked through: nothing amiss"]
+    assert "SUSPECT: what is stored is contradicted (1):" in told.out
+    assert "  #1  XBTUSD 1440min, 2024-02-14: another interval counts more trades (0 here, " in told.out
+
+
 def test_a_finding_whose_cause_is_gone_is_resolved_with_its_time(commands: Commands) -> None:
     [finding] = found_by(commands)
 

@@ -1,8 +1,6 @@
 """One weekly request a market audits its whole history: silence is confirmed, and a lost day is found and rebuilt."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from tests.acceptance.commands import Commands, lake_state
 from tests.acceptance.in_process import lake_rows
 from tests.acceptance.walked import ALL, Served, archive_in, check_candles, market, report_of, served
 from tests.candles.builders import at, between
+from tests.databases import queried
 
 #: Two years and more of one, so that its first half lies beyond the daily window of 720 days.
 EXCHANGE = SandboxExchange(
@@ -62,8 +61,7 @@ def findings(home: Path) -> list[tuple[str, int, str, str, str, str]]:
     """(market, minutes, kind, state, first, end) of every finding."""
     query = """select altname, interval_minutes, kind, state, start, "end" from chandlery_qualityfinding f
         join chandlery_market m on f.market_id = m.id"""
-    with closing(sqlite3.connect(home / "data" / "chandlery.sqlite3")) as database:
-        return sorted(database.execute(query))
+    return sorted(queried(home, query))
 
 
 def rebuilt(commands: Commands, name: str, interval: Interval) -> pl.DataFrame:

@@ -1,8 +1,6 @@
 """Markets by name, after a first command: those of the shipped table, and those that only a file tells of."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,8 @@ from chandlery.candles.interval import Interval
 from tests.acceptance.commands import Commands
 from tests.acceptance.in_process import lake_rows
 from tests.conftest import CompletedRun
-from tests.exchanges.kraken.archive.builders import hours, zipped
+from tests.databases import queried
+from tests.exchanges.kraken.archive.builders import hours, unpacked, zipped
 
 #: MATIC was renamed and its markets delisted; XTZUSD could be cut as XT/ZUSD. Of the others nobody knows: QQQ is no
 #: asset, and SOLAUSD may be SOL/AUSD or a new coin SOLA.
@@ -36,13 +35,13 @@ def ingested(commands: Commands, archive: Path) -> CompletedRun:
 
 def pairs(commands: Commands) -> dict[str, tuple[str | None, str | None]]:
     """Base and quote of every market, from the database by nothing of ours."""
-    with closing(sqlite3.connect(commands.home / "data" / "chandlery.sqlite3")) as state:
-        rows = state.execute(
-            "select altname, base.ticker, quote.ticker from chandlery_market market"
-            " left join chandlery_asset base on base.id = market.base_id"
-            " left join chandlery_asset quote on quote.id = market.quote_id"
-        )
-        return {altname: (base, quote) for altname, base, quote in rows}
+    rows = queried(
+        commands.home,
+        "select altname, base.ticker, quote.ticker from chandlery_market market"
+        " left join chandlery_asset base on base.id = market.base_id"
+        " left join chandlery_asset quote on quote.id = market.quote_id",
+    )
+    return {altname: (base, quote) for altname, base, quote in rows}
 
 
 def test_the_shipped_markets_are_there_after_the_first_command(commands: Commands, ingested: CompletedRun) -> None:
@@ -87,3 +86,20 @@ def test_a_tier_brings_the_markets_that_only_files_tell_of(fresh: Commands, arch
     assert done.status == 0, done.err
     traded = {one["market"]: one["traded"] for one in json.loads(done.out)["series"] if one["traded"]}
     assert traded == dict.fromkeys(HELD, 48)
+
+
+def test_a_name_longer_than_any_market_has_is_no_markets(fresh: Commands) -> None:
+    unpacked(
+        fresh.home / "files",
+        {f"{'Q' * 33}_60.csv": hours(5), f"{'Q' * 29}USD_60.csv": hours(5), "XBTUSD_60.csv": hours(5)},
+    )
+    done = fresh("ingest_kraken_unified", "--source", "files", "--tier", "ALL", "--intervals", "60", "--yes")
+    assert (done.status, done.err) == (0, "")
+    assert {altname for altname in pairs(fresh) if altname.startswith("QQQQ")} == {"Q" * 29 + "USD"}
+
+
+def test_a_file_may_lie_deep_in_an_archive(fresh: Commands) -> None:
+    zipped(fresh.home / "deep.zip", {f"{'deeper/' * 40}XBTUSD_60.csv": hours(5)})
+    done = fresh("ingest_kraken_unified", "--source", "deep.zip", "--markets", "XBTUSD", "--intervals", "60", "--yes")
+    assert (done.status, done.err) == (0, "")
+    assert lake_rows(fresh.lake, "XBTUSD", Interval.M60).height == 5

@@ -2,7 +2,6 @@
 
 import csv
 import shlex
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.acceptance.in_process import lake_contents
 from tests.acceptance.state import state_rows
 from tests.candles.builders import at
 from tests.conftest import CompletedRun
+from tests.databases import copy_home
 from tests.sandbox.asked import Hands
 
 MARKET = SandboxMarket("ETHUSD", "ETH/USD", "XETH", "ZUSD", listed=at("2024-05-20 10:07"), share=0.2, depth=0.5)
@@ -61,7 +61,7 @@ class OldHand:
 
     def elsewhere(self, folder: Path) -> "OldHand":
         """The same home as it is now, in another place."""
-        shutil.copytree(self.commands.home, folder)
+        copy_home(self.commands.home, folder)
         return OldHand(Commands(folder), self.server, self.api, self.hands)
 
     def lake(self) -> dict[Series, pl.DataFrame]:

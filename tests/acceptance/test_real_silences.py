@@ -1,7 +1,7 @@
 """Kraken's own files: its outages are found, its quiet early years raise nothing, and hours agree with days."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,26 @@ def test_the_outages_since_2017_are_found_as_weak_ones(audited: dict[str, Any]) 
 
 
 def test_no_quiet_hour_of_the_early_years_raises_a_finding(audited: dict[str, Any]) -> None:
-    assert audited["findings"] == []
+    assert [one for one in audited["findings"] if one["kind"] != "PRICE_SPIKE"] == []
+
+
+def test_a_crash_that_was_over_at_once_is_worth_a_look_and_contradicts_nothing(audited: dict[str, Any]) -> None:
+    """Real ones: on 2021-02-22 ETH/USD fell to 700 dollars within an hour of 25,196 trades; on 2017-05-07 to 26 in the
+    last two hours of the day, of which each looks like the other: only the day stands out.
+    """
+    found = [(one["interval_minutes"], one["start"], one["evidence"]["price"]) for one in audited["findings"]]
+    assert found == [
+        (60, "2021-02-22T14:00:00Z", 700.0),
+        (1440, "2017-05-07T00:00:00Z", 26.0),
+    ]
+    assert {(one["market"], one["severity"]) for one in audited["findings"]} == {("ETHUSD", "WARNING")}
 
 
 @pytest.mark.parametrize(("market", "days"), [("XBTUSD", 2_722), ("ETHUSD", 2_058)])
 def test_hours_agree_with_days_on_every_day(shared_data: Path, market: str, days: int) -> None:
     fine, coarse = (rows_of(shared_data / "kraken" / f"{market}_{minutes}.csv") for minutes in (60, 1440))
     assert coarse.height == days
-    covered = RangeSet([TimeRange(coarse["timestamp"][0], at("2021-04-01"))])
+    covered = RangeSet([TimeRange(coarse["timestamp"][0].replace(tzinfo=UTC), at("2021-04-01"))])
     held = {Interval.M60: Held(fine, covered), Interval.M1440: Held(coarse, covered)}
 
     assert disagreements(held) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.commands import Commands
+from tests.databases import copy_home, replace_state
 from tests.exchanges.kraken.archive.builders import hours, unpacked
 
 NOW = "2024-06-01T00:00:00Z"
@@ -31,7 +32,7 @@ class Before:
 
     def copy(self, folder: Path) -> Commands:
         """The same home, to do harm to. Its jobs and files are known by the same paths."""
-        shutil.copytree(self.home.home, folder)
+        copy_home(self.home.home, folder)
         return Commands(folder)
 
 
@@ -76,8 +77,7 @@ def without_one_series(home: Commands, other: Path) -> str:
 
 
 def without_its_database(home: Commands, other: Path) -> str:
-    for path in (home.home / "data").glob("chandlery.sqlite3*"):
-        path.unlink()
+    replace_state(home.home)
     return STORE
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from chandlery.candles.interval import Interval
-from tests.acceptance.commands import Commands, lake_state
+from tests.acceptance.commands import Commands
+from tests.acceptance.deployments import Deployment
 from tests.acceptance.state import changed_tables, state_rows
 from tests.acceptance.survival import Started, assert_tidy, jobs_in
 from tests.acceptance.walked import (
@@ -45,9 +46,10 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "data" / "archives"
 
 
-def check_complete(commands: Commands, world: Served) -> None:
+def check_complete(deployment: Deployment, world: Served) -> None:
     """100 % for every series, every slot as the trades have it; what is quiet after the archive is proven."""
-    check_candles(commands.lake, EXCHANGE, Interval, NOW)
+    commands = deployment.commands
+    check_candles(deployment.candles(), EXCHANGE, Interval, NOW)
     for key, whole in report_of(commands, world, *SELECTION).items():
         assert whole["completeness"] == 1, key
         assert whole["missing"] == whole["suspect"] == 0, key
@@ -62,15 +64,15 @@ def check_complete(commands: Commands, world: Served) -> None:
 
 
 def test_one_command_closes_the_hole_and_proves_its_silence(
-    world: Served, archives: Path, tmp_path_factory: pytest.TempPathFactory
+    world: Served, archives: Path, deployment: Deployment
 ) -> None:
-    commands = Commands(tmp_path_factory.mktemp("home"), trades=True)
+    commands = deployment.commands
     world.api.forget_requests()
 
     done = world.run(commands, *COMPLETE, "--source", archives)
 
     assert (done.status, done.err) == (0, "")
-    check_complete(commands, world)
+    check_complete(deployment, world)
     assert_tidy(commands.home)
     # A walk that is due anyway spares every other request; no page was asked for twice.
     asked = world.asked()
@@ -78,27 +80,27 @@ def test_one_command_closes_the_hole_and_proves_its_silence(
     assert set(asked.values()) == {1}
     assert not list((commands.home / "data" / "walks").glob("*.journal"))
 
-    lake, state = lake_state(commands.lake), state_rows(commands.home)
+    writes, state = deployment.writes(), state_rows(commands.home)
     again = world.run(commands, *COMPLETE, "--source", archives)
     assert (again.status, again.err) == (0, "")
-    assert lake_state(commands.lake) == lake
+    assert deployment.writes() == writes
     assert changed_tables(state, state_rows(commands.home)) == set()
     assert world.asked() == asked
 
 
 @pytest.mark.slow
 def test_killed_ten_times_it_ends_the_same_and_asks_for_no_page_twice(
-    world: Served, archives: Path, tmp_path: Path
+    world: Served, archives: Path, deployment: Deployment
 ) -> None:
-    commands = Commands(tmp_path, trades=True)
+    commands, home = deployment.commands, deployment.home
     dice = random.Random(5)
     world.api.forget_requests()
     killed = 0
     typed: tuple[str, ...] = (*COMPLETE, "--source", str(archives))
     while killed < KILLS:
-        if jobs := jobs_in(tmp_path) if killed else []:
+        if jobs := jobs_in(home) if killed else []:
             typed = ("ingest_kraken_unified", "--resume", jobs[-1][0], "--yes")
-        with Started(tmp_path, *typed, trades=True, **world.environment) as running:
+        with Started(home, *typed, trades=True, **world.environment, **deployment.settings) as running:
             left = [dice.randrange(1, LATEST)]
             delay = dice.random() * 0.04
 
@@ -116,12 +118,12 @@ def test_killed_ten_times_it_ends_the_same_and_asks_for_no_page_twice(
         assert status == -signal.SIGKILL, running.text
         killed += 1
 
-    done = world.run(commands, "ingest_kraken_unified", "--resume", jobs_in(tmp_path)[-1][0], "--yes")
+    done = world.run(commands, "ingest_kraken_unified", "--resume", jobs_in(home)[-1][0], "--yes")
 
     assert (done.status, done.err) == (0, "")
     assert killed == KILLS
-    check_complete(commands, world)
-    assert_tidy(tmp_path)
+    check_complete(deployment, world)
+    assert_tidy(home)
     for name in EXCHANGE.names:
         times = [number for key, number in world.asked().items() if key[:2] == ("Trades", name)]
         assert sum(times) - len(times) <= KILLS, name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -115,9 +115,16 @@ def report_of(commands: Commands, world: Served, *arguments: object) -> dict[tup
     return {(one["market"], one["interval_minutes"]): one for one in json.loads(done.out)["series"]}
 
 
-def check_candles(lake: Path, exchange: SandboxExchange, intervals: Iterable[Interval], until: datetime) -> None:
-    """Every slot of every series that closed by `until` holds the candle that the exchange's trades make, or none."""
-    stored = lake_contents(lake)
+def check_candles(
+    stored: Path | Mapping[Series, pl.DataFrame],
+    exchange: SandboxExchange,
+    intervals: Iterable[Interval],
+    until: datetime,
+) -> None:
+    """Every slot of every series that closed by `until` holds the candle that the exchange's trades make, or none.
+    `stored`: a lake, or what a store holds.
+    """
+    stored = lake_contents(stored) if isinstance(stored, Path) else stored
     for life in exchange.cast:
         for interval in intervals:
             within = TimeRange(interval.floor(life.listed), interval.floor(until))

@@ -13,6 +13,8 @@ from pytest_django import DjangoDbBlocker
 from chandlery.config.database import DatabaseAhead, DatabaseBehind, DatabaseUnusable, ensure_migrated
 from chandlery.models import Asset
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def database(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:

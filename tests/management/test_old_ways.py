@@ -161,6 +161,7 @@ class Person(io.StringIO):
         return True
 
 
+@pytest.mark.django_db(transaction=True)  # the command closes its connection
 def test_whoever_says_no_starts_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Person("n\n"))
     monkeypatch.setattr(sys, "stderr", Person())

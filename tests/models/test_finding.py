@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.models import Finding, FindingKind, FindingsChanged, FindingState, Market, QualityFinding, Severity
 from tests.candles.builders import between
+from tests.databases import HOLDING
 from tests.factories import NOW, MarketFactory
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +50,7 @@ def test_what_is_found_is_on_record(market: Market) -> None:
 def test_found_again_it_changes_nothing(market: Market, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     settle(market, short())
     before = list(QualityFinding.objects.values())
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(1 + HOLDING):
         assert settle(market, short()) == FindingsChanged()
     assert list(QualityFinding.objects.values()) == before
 
@@ -110,9 +111,9 @@ def test_findings_of_many_series_take_as_many_queries_as_those_of_one(
 ) -> None:
     others = [MarketFactory.create() for _ in range(5)]
     wanted = {(one.pk, 60): [short()] for one in (market, *others)}
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(2 + HOLDING):
         QualityFinding.objects.reconcile_all(wanted, KINDS, NOW)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(1 + HOLDING):
         QualityFinding.objects.reconcile_all(wanted, KINDS, NOW)
 
 
@@ -132,6 +133,15 @@ def test_what_was_seen_twice_is_recorded_once(market: Market) -> None:
         seen = Finding(FindingKind.TRADES_DIFFER, DAY, {"candles": trades})
         QualityFinding.objects.record(market, 60, seen, NOW)
     assert QualityFinding.objects.get().evidence == {"candles": 2}
+
+
+def test_what_trades_have_set_right_is_on_record_and_not_open(market: Market) -> None:
+    QualityFinding.objects.record(market, 1, Finding(FindingKind.TRADES_DIFFER, DAY), NOW)
+    QualityFinding.objects.record(market, 1, Finding(FindingKind.ID_BREAK, DAY), NOW)
+
+    states = dict(QualityFinding.objects.values_list("kind", "state"))
+    assert states == {FindingKind.TRADES_DIFFER: FindingState.RESOLVED, FindingKind.ID_BREAK: FindingState.OPEN}
+    assert QualityFinding.objects.get(kind=FindingKind.TRADES_DIFFER).resolved_at == NOW
 
 
 def test_the_database_refuses_one_thing_found_twice(market: Market) -> None:

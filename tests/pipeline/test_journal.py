@@ -172,7 +172,7 @@ def test_cut_off_at_any_byte_it_holds_the_pages_that_are_whole_and_goes_on_from_
             assert seen(Journal(path).replay()) == expected(STEPS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(place=st.integers(0), bit=st.integers(0, 7))
 def test_a_damaged_byte_ends_the_replay_before_it(
     tmp_path_factory: pytest.TempPathFactory, place: int, bit: int

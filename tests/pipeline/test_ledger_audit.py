@@ -39,6 +39,7 @@ from chandlery.pipeline.weekly_sums import SumTask, sum_candles
 from chandlery.stores import open_store
 from chandlery.stores.base import CandleStore, Written
 from tests.candles.builders import at, candles_at
+from tests.databases import HOLDING
 from tests.factories import IngestionJobFactory, MarketFactory
 
 pytestmark = pytest.mark.django_db
@@ -191,7 +192,8 @@ def test_a_second_audit_reads_no_candle_and_writes_no_row(
     for interval in (Interval.M1, Interval.M60, Interval.M1440):
         world.keep(interval, day(9))
     first, before = world.audit(daily=True), state()
-    with django_assert_num_queries(10):  # four for what is known, four of the audit, and the bounds of its transaction
+    # Four for what is known, four of the audit, and the bounds of its transaction.
+    with django_assert_num_queries(10 + HOLDING):
         again = world.audit(daily=True)
     assert (world.read, world.asked, again.short) == ([], [], first.short)
     assert state() == before

@@ -210,7 +210,7 @@ def test_a_frozen_price_can_spike(tmp_path: Path) -> None:
     assert inside.filter(pl.col("high") > pl.col("low"))["timestamp"].to_list() == [NOON]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     start=st.integers(0, 13 * 1440),
     length=st.integers(600, 3000),

@@ -68,7 +68,7 @@ def test_closed_rows_are_the_truth_at_every_interval(altname: str, width: int) -
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.sampled_from(SMALL.names),
     st.sampled_from(WIDTHS[:6]),

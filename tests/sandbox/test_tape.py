@@ -65,7 +65,7 @@ def test_coarse_candles_are_the_resampled_fine_ones() -> None:
     assert_frame_equal(resample(minutes, Interval.M1440), days, rel_tol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(EXCHANGE.names), st.sampled_from(Interval), st.lists(INSTANTS, min_size=3, max_size=3, unique=True)
 )
@@ -78,7 +78,7 @@ def test_a_range_split_anywhere_gives_the_same_candles(altname: str, interval: I
     assert_frame_equal(whole, within, check_exact=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(EXCHANGE.names), st.lists(INSTANTS, min_size=3, max_size=3, unique=True))
 def test_a_range_split_anywhere_gives_the_same_trades(altname: str, cuts: list[datetime]) -> None:
     start, cut, end = sorted(cuts)
@@ -129,7 +129,7 @@ def test_the_id_counts_trades_over_years() -> None:
 
 
 @given(st.sampled_from(EXCHANGE.names), MINUTES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_trades_of_a_minute_are_as_many_as_its_count(altname: str, minute: datetime) -> None:
     number = counts(EXCHANGE.book(altname), minute_of(minute), minute_of(minute) + 1)[0]
     assert EXCHANGE.trades(altname, TimeRange(minute, minute + timedelta(minutes=1))).height == number

@@ -83,7 +83,7 @@ def test_every_row_is_a_trade_of_the_market(altname: str) -> None:
     assert {row[4] for row in rows} == {"m", "l"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.one_of(
         st.integers(LISTED - 10**15, nanoseconds(NOW) + 10**15),

@@ -197,7 +197,7 @@ class StoreContract:
             writer.commit()
         assert opening(store) == [100.0]
 
-    @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.sampled_from([Interval.M1, Interval.M60, Interval.M720]), st.lists(turns, min_size=1, max_size=5))
     def test_any_writes_and_clears_leave_what_a_dict_would_hold(
         self, store: CandleStore, interval: Interval, work: list[Turn]

@@ -56,7 +56,6 @@ def merged_in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return reduce(lambda stored, incoming: merge(stored, incoming).rows, frames, NOTHING)
 
 
-@settings(deadline=None)
 @given(answers(), answers())
 def test_each_slot_has_the_better_answer_whole(stored: pl.DataFrame, incoming: pl.DataFrame) -> None:
     old, new = rows_of(stored), rows_of(incoming)
@@ -67,7 +66,6 @@ def test_each_slot_has_the_better_answer_whole(stored: pl.DataFrame, incoming: p
     assert merged.changed == (not merged.rows.equals(stored))
 
 
-@settings(deadline=None)
 @given(answers(), answers())
 def test_every_incoming_row_is_accounted_for(stored: pl.DataFrame, incoming: pl.DataFrame) -> None:
     old, new = rows_of(stored), rows_of(incoming)
@@ -82,7 +80,6 @@ def test_every_incoming_row_is_accounted_for(stored: pl.DataFrame, incoming: pl.
     assert merged.first_conflict == (conflicts[0] if conflicts else None)
 
 
-@settings(deadline=None)
 @given(answers(), answers())
 def test_merging_again_changes_nothing(stored: pl.DataFrame, incoming: pl.DataFrame) -> None:
     once = merge(stored, incoming)
@@ -92,7 +89,6 @@ def test_merging_again_changes_nothing(stored: pl.DataFrame, incoming: pl.DataFr
     assert (again.inserted, again.replaced) == (0, 0)
 
 
-@settings(deadline=None)
 @given(answers(), answers(), st.lists(st.tuples(st.integers(-1, 4), st.integers(1, 3)), max_size=3))
 def test_of_cleared_ranges_only_what_comes_in_is_left(
     stored: pl.DataFrame, incoming: pl.DataFrame, hours: list[tuple[int, int]]
@@ -113,7 +109,7 @@ def test_of_cleared_ranges_only_what_comes_in_is_left(
     assert (again.changed, again.removed) == (False, 0)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(answers(direct_archive_origins), min_size=2, max_size=3))
 def test_archives_in_any_order_give_the_same_rows(frames: list[pl.DataFrame]) -> None:
     expected = merged_in_order(frames)
@@ -121,7 +117,7 @@ def test_archives_in_any_order_give_the_same_rows(frames: list[pl.DataFrame]) ->
         assert merged_in_order(order).equals(expected)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(answers(direct_archive_origins), min_size=1, max_size=2),
     *(answers(st.just(Origin(source, derived))) for source, derived in [(Source.API, False), (Source.TRADES, True)]),

@@ -198,7 +198,7 @@ def test_a_store_is_opened_by_its_url_and_nothing_is_made(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["duckdb:data", "questdb://me:secret@host:9000", "data/candles", "", "Parquet:x"])
+@pytest.mark.parametrize("url", ["duckdb:data", "influxdb://me:secret@host:9000", "data/candles", "", "Parquet:x"])
 def test_an_unknown_kind_of_store_is_wrong_usage(tmp_path: Path, url: str) -> None:
     with pytest.raises(UnknownStore, match="A candle store is written parquet:FOLDER") as raised:
         open_store(url, tmp_path)

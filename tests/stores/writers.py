@@ -1,4 +1,4 @@
-"""What other processes do to a lake in tests. Plain functions, so that a spawned process finds them."""
+"""What other processes do to a store in tests. Plain functions, so that a spawned process finds them."""
 
 import os
 import signal
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from chandlery.candles.evidence import Origin
 from chandlery.candles.interval import Interval
+from chandlery.stores import open_store
 from chandlery.stores.parquet import ParquetLake
 from tests.candles.builders import candles_at, every
 from tests.stores.contract import HOURLY
@@ -24,6 +26,15 @@ def write_every_second_hour(root: Path, offset: int, start: Barrier) -> None:
         hours = every(Interval.M60, "2023-12-20", 24 * ROUNDS)[24 * day + offset : 24 * (day + 1) : 2]
         start.wait(timeout=60)
         lake.write(HOURLY, candles_at(*hours, *(hour + timedelta(days=ROUNDS) for hour in hours)), OLD)
+
+
+def write_hours_through(url: str, origin: Origin, price: float, start: Barrier) -> None:
+    """Round by round the same day, together with another process."""
+    store = open_store(url, Path("/"))
+    for day in range(ROUNDS):
+        hours = every(Interval.M60, "2023-12-20", 24 * ROUNDS)[24 * day : 24 * (day + 1)]
+        start.wait(timeout=60)
+        store.write(HOURLY, candles_at(*hours, price=price), origin)
 
 
 def die_between_two_renames(root: Path, survives: int) -> None:

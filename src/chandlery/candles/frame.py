@@ -1,6 +1,6 @@
 """The candle frame: one row a traded slot, sorted by time, and what makes a row impossible."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 import polars as pl
@@ -26,7 +26,7 @@ VOLUME_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """The first impossible row of a frame: its position (from 0), the column, the value as text, what was expected."""
+    """An impossible row of a frame: its position (from 0), the column, the value as text, what was expected."""
 
     row: int
     column: str
@@ -55,12 +55,24 @@ def first_bad_row(frame: pl.DataFrame, interval: Interval) -> BadRow | None:
     if frame.is_empty() or _is_sound(frame, interval):
         return None
     broken = frame.select(pl.any_horizontal(*(expression for _, _, expression in _rules(interval))).arg_max()).item()
-    flags = frame.slice(max(0, broken - 1), 2) if broken else frame.head(1)
-    position = 1 if broken else 0
-    for column, expected, expression in _rules(interval):
-        if flags.select(expression).to_series()[position]:
-            return BadRow(broken, column, _shown(flags[column][position]), expected)
-    return None
+    # The row before it comes along, for times are compared with it.
+    before = 1 if broken else 0
+    found = next(iter(bad_rows(frame.slice(broken - before, before + 1), interval)), None)
+    return None if found is None else replace(found, row=found.row + broken - before)
+
+
+def bad_rows(frame: pl.DataFrame, interval: Interval) -> list[BadRow]:
+    """Every row that no honest candle frame of `interval` can hold, and what is wrong with it first."""
+    if frame.is_empty() or _is_sound(frame, interval):
+        return []
+    rules = _rules(interval)
+    first_broken = pl.coalesce(pl.when(expression).then(i) for i, (_, _, expression) in enumerate(rules))
+    broken = frame.with_row_index("row").with_columns(first_broken.alias("rule")).filter(pl.col("rule").is_not_null())
+    return [
+        BadRow(row["row"], column, _shown(row[column]), expected)
+        for row in broken.iter_rows(named=True)
+        for column, expected, _ in (rules[row["rule"]],)
+    ]
 
 
 def _is_sound(frame: pl.DataFrame, interval: Interval) -> bool:

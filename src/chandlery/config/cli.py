@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from shutil import get_terminal_size
 
 from chandlery import __doc__ as purpose
 from chandlery import __version__
 from chandlery.errors import ChandleryError, UsageError
 
 INTERRUPTED = 130
+DOCTOR = "doctor"
 #: Commands that hand work to processes.
 READ_FILES = frozenset({"backfill_kraken_gaps", "ingest_kraken_unified", "ingest_sequential", "rebuild_state"})
 
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "chandlery") 
         else:
             _run(arguments, program)
     except ChandleryError as error:
+        if arguments and arguments[0] == DOCTOR:
+            return _unwell(error, as_json="--json" in arguments)
         return _fail(str(error), error.exit_status)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -62,6 +67,18 @@ def _run(arguments: list[str], program: str) -> None:
 def _fail(message: str, status: int) -> int:
     sys.stderr.write(f"Error: {message}\n")
     return status
+
+
+def _unwell(error: ChandleryError, *, as_json: bool) -> int:
+    """What the doctor says of settings with which nothing can even begin."""
+    from chandlery.reporting.checkup import checkup_as_json, checkup_as_text, of_error
+
+    checks = [of_error("settings", error)]
+    if as_json:
+        sys.stdout.write(f"{json.dumps(checkup_as_json(checks, __version__), indent=2)}\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in checkup_as_text(checks, get_terminal_size((160, 24)).columns)))
+    return 1
 
 
 def _help(program: str) -> str:

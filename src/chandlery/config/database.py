@@ -11,10 +11,11 @@ from pkgutil import iter_modules
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chandlery.errors import UsageError
+from chandlery.reporting.checkup import DatabaseFacts
 
 Migration = tuple[str, str]
 
@@ -45,9 +46,7 @@ def ensure_migrated(*, dry_run: bool = False) -> None:
         if not _pending(connection):
             return
         if connection.vendor != "sqlite":
-            raise DatabaseBehind(
-                database=_named(connection), pending=len(_pending(connection)), repair=f"{settings.PROGRAM} migrate"
-            )
+            raise _behind(connection)
         if dry_run:
             _continue_in_memory(connection)
             _migrate()
@@ -55,6 +54,39 @@ def ensure_migrated(*, dry_run: bool = False) -> None:
             _migrate_file(connection)
     except (DatabaseError, OSError) as error:
         raise DatabaseUnusable(database=_named(connection), reason=_first_line(error)) from error
+
+
+def look_at_database() -> DatabaseFacts:
+    """What the database is like; nothing is made or changed. Raises DatabaseBehind for a server, DatabaseAhead,
+    DatabaseUnusable.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    is_sqlite = connection.vendor == "sqlite"
+    try:
+        pending = len(_pending(connection))
+        if _is_file(connection) and not Path(_name(connection)).exists():
+            return DatabaseFacts(_named(connection), is_sqlite, is_there=False)
+        if pending and not is_sqlite:
+            raise _behind(connection)
+        question = "SELECT sqlite_version()" if is_sqlite else "SHOW server_version"
+        version = _told(connection, question).partition(" ")[0]
+        journal = _told(connection, "PRAGMA journal_mode") if is_sqlite else ""
+    except (DatabaseError, NotSupportedError, OSError) as error:
+        raise DatabaseUnusable(database=_named(connection), reason=_first_line(error)) from error
+    return DatabaseFacts(_named(connection), is_sqlite, version=version, pending=pending, journal=journal)
+
+
+def _told(connection: BaseDatabaseWrapper, question: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        (value,) = cursor.fetchone() or ("",)
+        return str(value)
+
+
+def _behind(connection: BaseDatabaseWrapper) -> DatabaseBehind:
+    return DatabaseBehind(
+        database=_named(connection), pending=len(_pending(connection)), repair=f"{settings.PROGRAM} migrate"
+    )
 
 
 def _pending(connection: BaseDatabaseWrapper) -> set[Migration]:

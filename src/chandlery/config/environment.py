@@ -5,6 +5,7 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
@@ -17,6 +18,8 @@ from chandlery.config.options import HOME, OPTIONS
 from chandlery.errors import UsageError
 
 SECRET_KEY_FILE = "secret_key"
+#: In the home; what the later one says comes first.
+SETTINGS_FILES = ("settings.env", ".env")
 
 SQLITE = "django.db.backends.sqlite3"
 SQLITE_OPTIONS = {
@@ -53,7 +56,8 @@ class Environment:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._said = {**_said_in(home / "settings.env"), **_said_in(home / ".env"), **os.environ}
+        self._said = {name: value for file in SETTINGS_FILES for name, value in _said_in(home / file).items()}
+        self._said.update(os.environ)
 
     def text(self, name: str) -> str:
         """The value given, else the default; empty where that is only told in words."""
@@ -134,6 +138,17 @@ class Environment:
         if described["NAME"] != ":memory:":
             described["NAME"] = str(self.home / Path(described["NAME"]).expanduser())
         return {**described, "OPTIONS": {**described.get("OPTIONS", {}), **SQLITE_OPTIONS}}
+
+
+def misspelt_settings(home: Path) -> dict[str, tuple[str, str]]:
+    """What settings files in `home` name that is no setting, but nearly: the file, and the setting."""
+    found: dict[str, tuple[str, str]] = {}
+    for file in SETTINGS_FILES:
+        for name in _said_in(home / file):
+            near = [] if name in _DEFAULTS else get_close_matches(name, _DEFAULTS, n=1, cutoff=0.85)
+            if near:
+                found[name] = (file, near[0])
+    return found
 
 
 def processors() -> int:

@@ -31,7 +31,12 @@ OPTIONS = (
         "Where state is kept: an SQLite file, or a server as postgres://user:password@host:5432/name.",
         default="sqlite:///data/chandlery.sqlite3",
     ),
-    Option("CANDLE_STORE", "Where candles are kept: a Parquet lake in a folder.", default="parquet:data/candles"),
+    Option(
+        "CANDLE_STORE",
+        "Where candles are kept: a Parquet lake in a folder, or a QuestDB as questdb://user:password@host:9000/table "
+        "(questdbs:// for TLS).",
+        default="parquet:data/candles",
+    ),
     Option("ARCHIVE_DIR", "Where archives are looked for when no --source is given.", default="data/archives"),
     Option("DEFAULT_INTERVALS", "Candle widths in minutes when no --intervals are given.", default="60,1440"),
     Option(

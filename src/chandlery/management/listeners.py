@@ -58,21 +58,23 @@ def listener_for(
     quiet: bool = False,
     *,
     incremental: bool = False,
+    in_steps: bool = True,
     log_file: Path | None = None,
 ) -> Listener:
     """The terminal's listener where `stream` is one that can draw, else the log's. `quiet`: errors only.
 
-    `incremental`: where nobody watches, a run without news says nothing. `log_file`: everything is told there as well;
-    raises LogFileNotWritable. `stream` may be a command's `self.stdout`: bars are drawn past it, on the stream that it
-    wraps, because it would end every piece of them with a new line.
+    `incremental`: where nobody watches, a run without news says nothing. `in_steps`: what is told is a step of a run,
+    and says which. `log_file`: everything is told there as well; raises LogFileNotWritable. `stream` may be a
+    command's `self.stdout`: bars are drawn past it, on the stream that it wraps, because it would end every piece of
+    them with a new line.
     """
-    shown = _shown(stream, 0 if quiet else verbosity, incremental)
+    shown = _shown(stream, 0 if quiet else verbosity, incremental=incremental, in_steps=in_steps)
     return Together(FileLog(log_file), shown) if log_file is not None else shown
 
 
-def _shown(stream: Any, verbosity: int, incremental: bool) -> Listener:
+def _shown(stream: Any, verbosity: int, *, incremental: bool, in_steps: bool) -> Listener:
     bare = cast("IO[str]", getattr(stream, "_out", stream))
     console = Console(file=bare)
     if console.is_terminal and not console.is_dumb_terminal:
-        return TerminalListener(console, verbosity)
-    return LogListener(bare, verbosity, incremental=incremental)
+        return TerminalListener(console, verbosity, in_steps=in_steps)
+    return LogListener(bare, verbosity, incremental=incremental, in_steps=in_steps)

@@ -100,6 +100,7 @@ class LogListener:
         clock: Callable[[], float] = time.monotonic,
         *,
         incremental: bool = False,
+        in_steps: bool = True,
     ) -> None:
         self._stream = stream
         self._verbosity = verbosity
@@ -110,7 +111,7 @@ class LogListener:
         self._series = self._series_done = self._candles = self._unanswered = self._differing = 0
         self._cut_short = False
         self._road = Road()
-        self._looking = step_title(4, "Gaps")
+        self._looking = f"{step_title(4, 'Gaps')}: " if in_steps else ""
         self._job: UUID | None = None
         self._waited_for = ""
         self._edge: EdgeMoved | None = None
@@ -156,7 +157,7 @@ class LogListener:
             case GapsFound():
                 self._say(f"{step_title(4, 'Gaps')}: {gaps_text(event)}")
                 # What is looked at from here on is what was filled.
-                self._looking = step_title(5, "Fill")
+                self._looking = f"{step_title(5, 'Fill')}: "
             case AskStarted():
                 self._ask_started(event)
             case AskWaiting():
@@ -173,7 +174,7 @@ class LogListener:
             case PagesKept():
                 self._say(kept_text(event))
             case LedgerAsked():
-                self._say(f"{self._looking}: {ledger_text(event)}")
+                self._say(f"{self._looking}{ledger_text(event)}")
             case Audited() | CandlesAudited():
                 self._audited(event)
             case AuditStarted() | MarketAudited():
@@ -277,7 +278,7 @@ class LogListener:
         """One line for as long as nothing goes on for the same reason."""
         if event.why != self._waited_for:
             self._waited_for = event.why
-            self._say(f"{self._looking}: {waiting_text(event)}")
+            self._say(f"{self._looking}{waiting_text(event)}")
 
     def _series_asked(self, event: SeriesAsked) -> None:
         self._differing += event.conflicting
@@ -310,7 +311,7 @@ class LogListener:
     def _audited(self, event: Audited | CandlesAudited) -> None:
         # That something stored is contradicted, cron shall hear too.
         tell = self._tell if is_contradicted(event) else self._say
-        tell(f"{self._looking}: {audit_text(event)}")
+        tell(f"{self._looking}{audit_text(event)}")
         for example in event.examples:
             tell(f"  {'CONTRADICTED ' if isinstance(event, Audited) else ''}{plain(example)}")
 

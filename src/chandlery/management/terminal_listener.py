@@ -82,8 +82,16 @@ MOST_NAMES = 6
 class TerminalListener(Screen):
     """Verbosity as Django has it: 0 errors only, 1 the steps, 2 each file and series, 3 the plan in full."""
 
-    def __init__(self, console: Console, verbosity: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        console: Console,
+        verbosity: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        in_steps: bool = True,
+    ) -> None:
         super().__init__(console, verbosity, clock)
+        self._in_steps = in_steps
         self._job: UUID | None = None
         self._files = self._unanswered = 0
         self._waited_for = ""
@@ -304,7 +312,7 @@ class TerminalListener(Screen):
 
     def _look(self) -> None:
         """The ledger tells gaps, and later what came of them."""
-        if self._in_step < 5:
+        if self._in_steps and self._in_step < 5:
             self._step(4, "Gaps")
 
     def _ledger_asked(self, event: LedgerAsked) -> None:

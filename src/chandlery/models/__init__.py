@@ -5,6 +5,7 @@ from chandlery.models.asset import Asset, Market
 from chandlery.models.binding import StoreBinding
 from chandlery.models.candle_audit import CandleAudit
 from chandlery.models.coverage import DataCoverageRange, TradedDays
+from chandlery.models.exchange import Exchange
 from chandlery.models.finding import (
     CONTRADICTING,
     FILLED_ANEW,
@@ -32,6 +33,7 @@ __all__ = [
     "CandleAudit",
     "DataCoverageRange",
     "Doubt",
+    "Exchange",
     "FileIngestionRecord",
     "FileStatus",
     "Finding",

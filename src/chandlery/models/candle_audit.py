@@ -24,10 +24,11 @@ class CandleAudits(models.Manager["CandleAudit"]):
 
     def outdate(self, market: Market, within: RangeSet) -> None:
         """Candles or answers in `within` are other than before. Where nothing was ever audited there is nothing to do.
-        Inside the caller's transaction.
+        Inside the caller's transaction, which holds the market from here on.
         """
         if not within:
             return
+        Market.objects.hold([market.pk])
         row = self.filter(market=market).first()
         if row is not None:
             row.ranges = row.ranges | within
@@ -40,6 +41,13 @@ class CandleAudits(models.Manager["CandleAudit"]):
         missing = set(wanted) - self.of_markets(wanted).keys()
         self.bulk_create([CandleAudit(market_id=pk) for pk in sorted(missing)], ignore_conflicts=True)
         return self.of_markets(wanted)
+
+    def note(self, due: Mapping[CandleAudit, RangeSet]) -> None:
+        """What is about to be audited stays due until it is. Inside the caller's transaction."""
+        for row, ranges in due.items():
+            if not row.whole and ranges - row.ranges:
+                row.ranges = row.ranges | ranges
+                row.save(update_fields=["due"])
 
     def finish(self, audited: Mapping[int, int], now: datetime) -> set[int]:
         """Those of `audited` (a market's primary key: its changes when its audit began) that nobody has changed since:

@@ -87,8 +87,9 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
         now: datetime,
     ) -> Coverage:
         """Add answers; touching ranges of one kind become one row. Call it inside the transaction that records the
-        file. What is answered otherwise than before is to be audited.
+        file, which holds the market from here on. What is answered otherwise than before is to be audited.
         """
+        Market.objects.hold([market.pk])
         rows: dict[tuple[Evidence, TimeRange], DataCoverageRange] = {}
         layers: dict[Evidence, list[TimeRange]] = defaultdict(list)
         for row in self.filter(market=market, interval_minutes=interval_minutes):
@@ -132,8 +133,9 @@ class CoverageRanges(models.Manager["DataCoverageRange"]):
     ) -> None:
         """Slots of `interval_minutes` in `within` have been answered anew: what was derived from them becomes
         provisional, and stays so until it is derived again, by this run or a later one. `traded` tells the stored
-        slots of an interval.
+        slots of an interval. Inside the caller's transaction, which holds the market from here on.
         """
+        Market.objects.hold([market.pk])
         derived = self.filter(market=market, derived=True, start_date__lt=within.end, end_date__gt=within.start)
         for row in derived.filter(interval_minutes__gt=interval_minutes, provisional=False):
             if row.interval_minutes % interval_minutes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.db import models
+from django.db import models, transaction
 
 from chandlery.candles.audit.flaw import FlawKind
 from chandlery.candles.timerange import RangeSet, TimeRange
@@ -64,6 +64,8 @@ FILLED_ANEW = (CONTRADICTING - {FindingKind.LEDGER_SYSTEMATIC}) | {
     FindingKind.FROZEN_PRICE,
 }
 MOST_FILLED_ANEW = 100
+#: What was mended as it was found: kept for the record.
+SETTLED_AT_ONCE = frozenset({FindingKind.TRADES_DIFFER})
 
 
 class Severity(models.TextChoices):
@@ -108,7 +110,7 @@ class FindingsChanged:
     updated: int = 0
     resolved: int = 0
     #: Those that were opened.
-    fresh: tuple[QualityFinding, ...] = ()
+    fresh: tuple[QualityFinding, ...] = field(default=(), compare=False)
 
     def __add__(self, other: FindingsChanged) -> FindingsChanged:
         return FindingsChanged(
@@ -218,8 +220,9 @@ class QualityFindings(models.Manager["QualityFinding"]):
         A finding keeps its row while its kind and start are the same; an OPEN one that is not wanted any more becomes
         RESOLVED; an ACCEPTED one stays accepted, and nothing of its kind is opened inside of it. `looked_at`: what
         overlaps none of it, of each series, stays as it is; None: everything was looked at. Call it inside the
-        transaction that records the audit.
+        transaction that records the audit, which holds the markets from here on.
         """
+        Market.objects.hold({pk for pk, _ in wanted})
         recorded = self.on_record({pk for pk, _ in wanted}, kinds)
         fresh: list[QualityFinding] = []
         changed: list[QualityFinding] = []
@@ -252,14 +255,19 @@ class QualityFindings(models.Manager["QualityFinding"]):
         return FindingsChanged(len(fresh), len(changed), len(gone), tuple(fresh))
 
     def record(self, market: Market, interval_minutes: int, finding: Finding, now: datetime) -> QualityFinding:
-        """Note something that was seen once; seen again, it keeps its row."""
-        row = (
-            self.filter(market=market, interval_minutes=interval_minutes, kind=finding.kind, start=finding.range.start)
-            .exclude(state=FindingState.RESOLVED)
-            .first()
+        """Note something that was seen once; seen again, it keeps its row. What is in order already is RESOLVED. Inside
+        the caller's transaction, which holds the market from here on.
+        """
+        Market.objects.hold([market.pk])
+        is_settled = finding.kind in SETTLED_AT_ONCE
+        rows = self.filter(
+            market=market, interval_minutes=interval_minutes, kind=finding.kind, start=finding.range.start
         )
+        row = (rows if is_settled else rows.exclude(state=FindingState.RESOLVED)).order_by("pk").last()
         if row is None:
             row = self._new((market.pk, interval_minutes), finding, now)
+            if is_settled:
+                row.state, row.resolved_at = FindingState.RESOLVED, now
             row.save()
         elif row.take(finding):
             row.save(update_fields=TAKEN)
@@ -318,7 +326,11 @@ class QualityFinding(models.Model):
         self.end, self.severity, self.evidence, self.derivable = told
         return True
 
-    def accept(self, why: str) -> None:
-        """It contradicts nothing any more, and stays so."""
-        self.state, self.why = FindingState.ACCEPTED, why
-        self.save(update_fields=["state", "why"])
+    def accept(self, why: str) -> bool:
+        """It contradicts nothing any more, and stays so; False where an audit has resolved it meanwhile."""
+        standing = QualityFinding.objects.filter(pk=self.pk).exclude(state=FindingState.RESOLVED)
+        with transaction.atomic():
+            Market.objects.hold([self.market_id])
+            accepted = standing.update(state=FindingState.ACCEPTED, why=why) > 0
+        self.refresh_from_db(fields=["state", "why", "resolved_at"])
+        return accepted

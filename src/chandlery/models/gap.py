@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from django.db import models
+from django.db import models, transaction
 
 from chandlery.candles.gap import Reason
 from chandlery.candles.timerange import TimeRange
 from chandlery.models.asset import Market
+from chandlery.models.held_rows import hold
 
 
 class GapStatus(models.TextChoices):
@@ -92,9 +93,12 @@ class GapRecords(models.Manager["GapRecord"]):
             found[pk] = hash((found[pk], *told))
         return found
 
-    def give_up_backfilling(self, markets: Iterable[Market]) -> None:
-        """What was being asked for when a run ended before its time is open as before."""
-        self.filter(market__in=list(markets), status=GapStatus.BACKFILLING).update(status=GapStatus.DETECTED)
+    def give_up_backfilling(self, markets: Iterable[Market], intervals: Iterable[int]) -> None:
+        """What was being asked for of these series when a run ended before its time is open as before."""
+        rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status=GapStatus.BACKFILLING)
+        with transaction.atomic():
+            hold(rows)
+            rows.update(status=GapStatus.DETECTED)
 
 
 class GapRecord(models.Model):

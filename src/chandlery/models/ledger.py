@@ -34,8 +34,10 @@ class Ledgers(models.Manager["Ledger"]):
 
     def put(self, market: Market, answer: Figures, *, reaches_first: bool, asked_at: datetime) -> RangeSet:
         """Keep an answer of the exchange; the weeks that are new or other than before. What has left the window stays
-        as it was told. `reaches_first`: nothing traded before its first week.
+        as it was told. `reaches_first`: nothing traded before its first week. Inside the caller's transaction, which
+        holds the market from here on.
         """
+        Market.objects.hold([market.pk])
         row = self.filter(market=market).first() or Ledger(market=market)
         before = row.figures
         after = before.overlaid(answer)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 
 from chandlery.candles.audit.outage import VenueOutage
 from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.models.exchange import Exchange
 
 
 class Outages(models.Manager["Outage"]):
@@ -25,18 +26,23 @@ class Outages(models.Manager["Outage"]):
 
     def reconcile(self, exchange: str, found: Sequence[VenueOutage], looked_at: Iterable[Outage], now: datetime) -> int:
         """Bring those `looked_at` in line with what was found; how many rows came, changed or went. An outage keeps its
-        row while it grows or shrinks. Others on record stay as they are: what was found of them was found of a part of
-        their markets. Inside the caller's transaction.
+        row while it grows or shrinks. Others on record stay as they are, and so do those that would grow into
+        them: what was found of them was found of a part of their markets; nor is one touched that somebody has changed
+        since it was read. Inside the caller's transaction, which holds the exchange from here on.
         """
-        rows = {row.pk: row for row in looked_at}
+        Exchange.objects.hold(exchange)
+        was = {row.pk: row for row in looked_at}
+        rows = {row.pk: row for row in self.filter(pk__in=was) if row.told == was[row.pk].told}
         others = self.overlapping(exchange, RangeSet(one.range for one in found))
         left_alone = RangeSet(row.range for row in others if row.pk not in rows)
         kept: list[tuple[Outage, VenueOutage]] = []
         for outage in found:
+            met = [row for row in rows.values() if row.range.overlaps(outage.range)]
             if left_alone & RangeSet([outage.range]):
+                for row in met:
+                    del rows[row.pk]
                 continue
-            row = next((row for row in rows.values() if row.range.overlaps(outage.range)), None)
-            kept.append((rows.pop(row.pk) if row is not None else Outage(exchange=exchange, found_at=now), outage))
+            kept.append((rows.pop(met[0].pk) if met else Outage(exchange=exchange, found_at=now), outage))
         for row in rows.values():
             row.delete()
         changed = [row for row, outage in kept if row.take(outage)]
@@ -62,6 +68,8 @@ class Outage(models.Model):
         ordering = ("exchange", "start")
         constraints = [
             models.CheckConstraint(condition=models.Q(end__gt=models.F("start")), name="outage_ends_after_it_starts"),
+            # one is found once: reconciling matches outages by what they overlap
+            models.UniqueConstraint(fields=["exchange", "start"], name="one_outage_a_start"),
         ]
         indexes = [
             # overlapping(): every audit of candles asks which outages to look at again
@@ -75,13 +83,18 @@ class Outage(models.Model):
     def range(self) -> TimeRange:
         return TimeRange(self.start, self.end)
 
+    @property
+    def told(self) -> tuple[datetime, datetime, list[str], bool, dict[str, Any]]:
+        """All that was found of it."""
+        return self.start, self.end, self.markets, self.weak, self.evidence
+
     def take(self, outage: VenueOutage) -> bool:
         """Put down what was found this time; whether anything is other than before."""
         evidence = {
             "witnesses": [{"market": w.market, "due": round(w.due, 1), "seen": w.seen} for w in outage.witnesses]
         }
         told = (outage.range.start, outage.range.end, list(outage.markets), outage.weak, evidence)
-        if not self._state.adding and (self.start, self.end, self.markets, self.weak, self.evidence) == told:
+        if not self._state.adding and self.told == told:
             return False
         self.start, self.end, self.markets, self.weak, self.evidence = told
         return True

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from chandlery.errors import ChandleryError, UsageError
-from chandlery.models import FindingState, GapRecord, GapStatus, QualityFinding
+from chandlery.models import FindingState, GapRecord, GapStatus, Market, QualityFinding
 
 
 class NoSuchFinding(UsageError):
@@ -45,8 +45,10 @@ def accept_findings(numbers: Iterable[int], why: str) -> list[QualityFinding]:
     require_reason(why)
     with transaction.atomic():
         rows = [_finding(number) for number in numbers]
+        Market.objects.hold({row.market_id for row in rows})
         for row in rows:
-            row.accept(why.strip())
+            if not row.accept(why.strip()):
+                raise FindingIsGone(id=row.pk, since=row.resolved_at)
     return rows
 
 
@@ -56,6 +58,9 @@ def accept_gap(number: int) -> GapRecord:
         row = GapRecord.objects.select_related("market").filter(pk=number).first()
         if row is None:
             raise NoSuchGap(id=number)
+        # A run that is under way may have closed it since.
+        Market.objects.hold([row.market_id])
+        row.refresh_from_db()
         if row.status == GapStatus.FILLED:
             raise GapIsFilled(id=number, since=row.filled_at)
         if row.status == GapStatus.BACKFILLING:

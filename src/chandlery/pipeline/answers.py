@@ -24,7 +24,7 @@ class StoreTask:
 
     series: Series
     committed: Committed
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
 
 

@@ -18,7 +18,7 @@ from chandlery.candles.audit.agreement import Held, disagreements
 from chandlery.candles.audit.flaw import Flaw, FlawKind
 from chandlery.candles.audit.proof import settled_by_proof
 from chandlery.candles.audit.rows import FrozenRun, frozen_runs, row_flaws
-from chandlery.candles.audit.silence import Silence, TradeCounts, improbable_silences
+from chandlery.candles.audit.silence import WITNESS, Silence, TradeCounts, improbable_silences
 from chandlery.candles.frame import empty_candles
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
@@ -38,14 +38,15 @@ class AuditedRanges:
     """What is known of one series, and what of it is to be audited. All on its grid.
 
     covered: answered for by a settled answer, or UNLISTED; quiet: where a slot without a candle is quiet by a settled
-    answer; proven: by trades; confirmed: by the exchange's own count. rows, silence: whose rows, whose quiet runs are
-    to be judged; reading: what has to be read for that.
+    answer; proven: by trades; confirmed: by the exchange's own count; named: on record as having lost something. rows,
+    silence: whose rows, whose quiet runs are to be judged; reading: what has to be read for that.
     """
 
     covered: RangeSet
     quiet: RangeSet
     proven: RangeSet
     confirmed: RangeSet
+    named: RangeSet
     rows: RangeSet
     silence: RangeSet
     reading: RangeSet
@@ -61,13 +62,16 @@ class AuditTask:
     series: Mapping[Interval, AuditedRanges]
     days: RangeSet
     ends: tuple[datetime, ...]
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """What its own candles tell of a market. Silences and frozen prices are judged by what other markets did."""
+    """What its own candles tell of a market. Silences and frozen prices are judged by what other markets did.
+
+    `silences`: from 30 due trades on; the lesser ones tell how long an outage was.
+    """
 
     task: AuditTask
     flaws: tuple[Flaw, ...]
@@ -104,7 +108,7 @@ def _look_through(task: AuditTask, store: CandleStore, year: TimeRange, found: _
         rows = one.rows & RangeSet([year])
         candles = _read(store, task, interval, (one.reading & around) if rows else own)
         if rows:
-            _look_at_rows(candles, one, interval, rows, found)
+            _look_at_rows(candles, interval, rows, found)
         in_year = _inside(candles, own)
         found.counts.setdefault(interval, []).append(in_year.select("timestamp", "trades"))
         if days:
@@ -114,10 +118,9 @@ def _look_through(task: AuditTask, store: CandleStore, year: TimeRange, found: _
         found.flaws += disagreements(held, ends)
 
 
-def _look_at_rows(candles: pl.DataFrame, one: AuditedRanges, interval: Interval, rows: RangeSet, found: _Found) -> None:
-    held = Held(candles, one.covered)
-    found.flaws += [flaw for flaw in row_flaws(held, interval) if rows & RangeSet([flaw.range])]
-    found.frozen += [run for run in frozen_runs(held, interval) if rows & RangeSet([run.range])]
+def _look_at_rows(candles: pl.DataFrame, interval: Interval, rows: RangeSet, found: _Found) -> None:
+    found.flaws += [flaw for flaw in row_flaws(candles, interval) if rows & RangeSet([flaw.range])]
+    found.frozen += [run for run in frozen_runs(candles, interval) if rows & RangeSet([run.range])]
 
 
 def _silences(task: AuditTask, found: _Found, flaws: Iterable[Flaw]) -> Iterator[Silence]:
@@ -130,8 +133,8 @@ def _silences(task: AuditTask, found: _Found, flaws: Iterable[Flaw]) -> Iterator
         if not one.silence or not parts:
             continue
         counts = TradeCounts.of(pl.concat(parts), interval)
-        quiet = (one.quiet & one.reading) - RangeSet(named.get(interval, ()))
-        for silence in improbable_silences(counts, quiet):
+        quiet = (one.quiet & one.reading) - one.named - RangeSet(named.get(interval, ()))
+        for silence in improbable_silences(counts, quiet, WITNESS):
             if one.silence & RangeSet([silence.range]):
                 yield silence
 

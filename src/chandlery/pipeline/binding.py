@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
@@ -38,7 +39,7 @@ class StoreIncomplete(ChandleryError):
 def checked_store(url: str, home: Path) -> CandleStore:
     """The store, if it is what state speaks of, series by series; nothing is written. Raises one of these errors."""
     store = identified_store(url, home)
-    _check_series(store, url)
+    _check_series(store)
     return store
 
 
@@ -52,21 +53,29 @@ def identified_store(url: str, home: Path) -> CandleStore:
     candles = _candles_on_record()
     known = bool(candles) or DataCoverageRange.objects.exists()
     if identity is None and known:
-        raise StoreEmptied(url=url, candles=candles, repair=_repair())
+        raise StoreEmptied(url=store.url, candles=candles, repair=_repair())
     if binding is not None and identity is not None and identity != binding.store_id and (known or any(store.series())):
-        raise StoreExchanged(url=url, known=binding.url, repair=_repair())
+        raise StoreExchanged(url=store.url, known=binding.url, repair=_repair())
     # A run that was killed before it recorded anything leaves candles in the store that state is bound to.
     if not known and binding is None and any(store.series()):
-        raise StoreUnknown(url=url, repair=_repair())
+        raise StoreUnknown(url=store.url, repair=_repair())
     return store
 
 
-def bind(store: CandleStore, url: str, now: datetime) -> None:
-    """Remember `store` as the one that state speaks of; make it if it is not there."""
-    identity = store.create()
-    binding = StoreBinding.objects.filter(pk=1).first()
-    if binding is None or (binding.store_id, binding.url) != (identity, url):
-        StoreBinding.objects.update_or_create(pk=1, defaults={"store_id": identity, "url": url, "bound_at": now})
+def bind(store: CandleStore, now: datetime, *, switch: bool = False) -> None:
+    """Remember `store` as the one that state speaks of; make it if it is not there. Raises StoreExchanged where
+    another run has bound the state to another one since this was checked, unless it is to `switch`.
+    """
+    identity, url = store.create(), store.url
+    facts = {"store_id": identity, "url": url, "bound_at": now}
+    with transaction.atomic():
+        row, is_new = StoreBinding.objects.select_for_update().get_or_create(pk=1, defaults=facts)
+        if is_new or (row.store_id, row.url) == (identity, url):
+            return
+        if not switch and row.store_id != identity and DataCoverageRange.objects.exists():
+            raise StoreExchanged(url=url, known=row.url, repair=_repair())
+        row.store_id, row.url, row.bound_at = identity, url, now
+        row.save()
 
 
 def _repair() -> str:
@@ -77,7 +86,7 @@ def _candles_on_record() -> int:
     return sum(TradedDays.objects.values_list("candles", flat=True))
 
 
-def _check_series(store: CandleStore, url: str) -> None:
+def _check_series(store: CandleStore) -> None:
     rows = TradedDays.objects.filter(candles__gt=0).values_list(
         "market__exchange", "market__altname", "interval_minutes"
     )
@@ -86,4 +95,6 @@ def _check_series(store: CandleStore, url: str) -> None:
         return
     missing = sorted(known - set(store.series()))
     if missing:
-        raise StoreIncomplete(url=url, missing=len(missing), known=len(known), example=missing[0], repair=_repair())
+        raise StoreIncomplete(
+            url=store.url, missing=len(missing), known=len(known), example=missing[0], repair=_repair()
+        )

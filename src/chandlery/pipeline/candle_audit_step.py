@@ -7,8 +7,9 @@ from concurrent.futures import Executor
 
 from chandlery.models import CONTRADICTING, FindingKind, Market
 from chandlery.pipeline import events
+from chandlery.pipeline.audit_plan import Know, plan_audit
 from chandlery.pipeline.audit_task import AuditResult, audit_market
-from chandlery.pipeline.candle_audit import AuditedCandles, Know, Recording, plan_audit, settle
+from chandlery.pipeline.candle_audit import AuditedCandles, Recording, settle
 from chandlery.pipeline.findings import entry_of
 from chandlery.pipeline.knowledge import MarketFacts, know
 from chandlery.pipeline.request import Surroundings

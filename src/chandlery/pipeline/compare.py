@@ -14,7 +14,7 @@ from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.errors import UsageError
 from chandlery.exchanges.kraken.archive import Member, find_sources, open_rows
-from chandlery.stores import open_store
+from chandlery.stores import SCHEMES, open_store
 from chandlery.stores.base import CandleStore
 
 
@@ -59,11 +59,11 @@ class Lake:
 def other_side(named: str, home: Path) -> Files | Lake:
     """The store or the files that `named` is. Raises UsageError."""
     path = Path(named)
-    url = named if named.partition(":")[0] in ("parquet", "questdb") else f"parquet:{path.absolute()}"
+    url = named if named.partition(":")[0] in SCHEMES else f"parquet:{path.absolute()}"
     if url == named or (path / "_lake.json").exists():
         store = open_store(url, home)
         if store.identity() is None:
-            raise NothingThere(path=named)
+            raise NothingThere(path=store.url if url == named else named)
         return Lake(store)
     members: dict[Series, Member] = {}
     for source in find_sources(path):

@@ -28,12 +28,14 @@ def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
 
     A complete release carries each market from its first day, so its first row dates the first trade, and every
     series it holds is answered for from there on. A market that was listed at the time and is absent from a whole
-    release is claimed quiet, unless the exchange itself counts trades of that time.
+    release is claimed quiet, unless the exchange itself counts trades of that time. Call it inside a transaction: it
+    holds the markets.
     """
     listed = list(markets)
     releases = list(ArchiveRelease.objects.all())
     if not releases:
         return 0
+    _hold(listed)
     ingested = _ingested(listed)
     _date_first_trades(listed, ingested, {release.pk for release in releases if release.complete})
     gained = 0
@@ -58,18 +60,33 @@ def settle(markets: Iterable[Market], store: CandleStore, now: datetime) -> int:
 def date_delistings(facts: Iterable[MarketFacts]) -> list[Market]:
     """Markets that are found to be delisted: the exchange no longer lists them, and a release or a walk over trades
     shows nothing for a quarter after the last candle. What comes after that one is UNLISTED from now on (design,
-    section 3). Call it inside a transaction.
+    section 3). Call it inside a transaction: it holds the markets.
     """
+    gone = [one for one in facts if not one.market.is_listed and one.market.delisted_at is None]
+    if not gone:
+        return []
+    _hold([one.market for one in gone])
     found: list[Market] = []
-    for one in facts:
-        if one.market.is_listed or one.market.delisted_at is not None:
-            continue
+    for one in gone:
         last = _last_trade(one)
-        if last is not None and _is_silent(one, TimeRange(last, last + QUARTER)):
+        # The exchange may list it again by now.
+        if one.market.is_listed or last is None:
+            continue
+        if _is_silent(one, TimeRange(last, last + QUARTER)):
             one.market.delisted_at = last
             one.market.save(update_fields=["delisted_at"])
             found.append(one.market)
     return found
+
+
+def _hold(markets: Iterable[Market]) -> None:
+    """To ourselves, with their lives as others may have told them meanwhile."""
+    held = {market.pk: market for market in markets}
+    Market.objects.hold(held)
+    lives = Market.objects.filter(pk__in=held).values_list("pk", "first_trade", "absent_since", "delisted_at")
+    for pk, first_trade, absent_since, delisted_at in lives:
+        market = held[pk]
+        market.first_trade, market.absent_since, market.delisted_at = first_trade, absent_since, delisted_at
 
 
 def _last_trade(facts: MarketFacts) -> datetime | None:

@@ -16,6 +16,7 @@ from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Knowledge, look_for_open
 from chandlery.exchanges.kraken.window import asked_as
 from chandlery.models import OPEN, GapRecord, GapStatus, Market
+from chandlery.models.held_rows import hold
 from chandlery.pipeline.knowledge import MarketFacts
 from chandlery.reporting.completeness import GapEntry, gap_entry
 
@@ -36,11 +37,14 @@ def mark_attempted(rows: Iterable[GapRecord], asked: Mapping[Series, RangeSet], 
     attempted = [
         row.pk
         for row in rows
-        if row.status != GapStatus.ACCEPTED
-        and asked.get(Series(row.market.exchange, row.market.altname, Interval(row.interval_minutes)), RangeSet())
+        if asked.get(Series(row.market.exchange, row.market.altname, Interval(row.interval_minutes)), RangeSet())
         & RangeSet([row.range])
     ]
-    GapRecord.objects.filter(pk__in=attempted).update(status=GapStatus.BACKFILLING, backfill_attempted_at=now)
+    # A person may have accepted some since they were read.
+    gaps = GapRecord.objects.filter(pk__in=attempted).exclude(status__in=(GapStatus.ACCEPTED, GapStatus.FILLED))
+    with transaction.atomic():
+        hold(gaps)
+        gaps.update(status=GapStatus.BACKFILLING, backfill_attempted_at=now)
 
 
 def record_gaps(
@@ -54,10 +58,10 @@ def record_gaps(
     Looked at are the wanted ranges and whatever stands on record as open beyond them. `unanswered` says of series that
     were asked for in vain why that was.
     """
-    recorded = _on_record(wanted, facts)
     kept: list[GapRecord] = []
     fresh: list[GapRecord] = []
     with transaction.atomic():
+        recorded = _on_record(wanted, facts)
         for series in sorted(wanted):
             market, within = facts[series.market].market, wanted[series]
             rows = recorded.get((market.pk, int(series.interval)), [])
@@ -74,10 +78,14 @@ def record_gaps(
 
 
 def _on_record(wanted: Iterable[Series], facts: Mapping[str, MarketFacts]) -> Mapping[tuple[int, int], list[GapRecord]]:
-    """The open gaps of these series and others of their markets, by market and width, in order of time."""
+    """The open gaps of these series, by market and width, in order of time; nobody else changes them until the
+    transaction around ends.
+    """
     markets = {market.pk: market for market in (facts[series.market].market for series in wanted)}
     recorded: dict[tuple[int, int], list[GapRecord]] = defaultdict(list)
-    for row in GapRecord.objects.filter(market__in=markets, status__in=OPEN).order_by("gap_start"):
+    widths = {int(series.interval) for series in wanted}
+    rows = GapRecord.objects.filter(market__in=markets, interval_minutes__in=widths, status__in=OPEN)
+    for row in sorted(rows.order_by("pk").select_for_update(), key=lambda row: row.gap_start):
         # One market for all of its gaps, instead of a new one with each.
         row.market = markets[row.market_id]
         recorded[row.market_id, row.interval_minutes].append(row)

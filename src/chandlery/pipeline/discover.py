@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from django.db import transaction
+
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.errors import ChandleryError
@@ -88,18 +90,28 @@ def record_releases(sources: Iterable[ArchiveSource]) -> dict[str, ArchiveReleas
         # What cannot be read is no absence: nothing is claimed of it.
         for altname, interval in {member.series for member in source.members} | source.rejected:
             members.setdefault(str(int(interval)), []).append(altname)
-        found[release.rank], _ = ArchiveRelease.objects.update_or_create(
-            rank=release.rank,
-            defaults={
-                "name": release.name,
-                "period_start": release.period_start,
-                "period_end": release.period_end,
-                "complete": release.complete,
-                "whole": release.whole or ArchiveRelease.objects.filter(rank=release.rank, whole=True).exists(),
-                "members": {minutes: sorted(names) for minutes, names in sorted(members.items())},
-            },
-        )
+        found[release.rank] = _recorded(release, {minutes: sorted(names) for minutes, names in sorted(members.items())})
     return found
+
+
+def _recorded(release: Release, members: dict[str, list[str]]) -> ArchiveRelease:
+    """What was whole once stays so: a folder of some of its files takes nothing back."""
+    told = {
+        "name": release.name,
+        "period_start": release.period_start,
+        "period_end": release.period_end,
+        "complete": release.complete,
+        "members": members,
+    }
+    with transaction.atomic():
+        releases = ArchiveRelease.objects.select_for_update()
+        row, is_new = releases.get_or_create(rank=release.rank, defaults={**told, "whole": release.whole})
+        if not is_new:
+            for name, value in told.items():
+                setattr(row, name, value)
+            row.whole = row.whole or release.whole
+            row.save()
+    return row
 
 
 def files_on_hand(

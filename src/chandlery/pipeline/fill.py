@@ -23,7 +23,7 @@ class DeriveTask:
     """Slots of a series to make from a finer one. What is stored of `doubted` slots is known to be wrong, and goes."""
 
     derivation: Derivation
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
     doubted: RangeSet = field(default_factory=RangeSet)
 

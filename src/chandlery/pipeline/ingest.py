@@ -4,7 +4,7 @@ Runs in worker processes: it knows the store, never the database. What it found 
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.archive import EmptyMember, Member, hash_member, last_timestamp, open_rows
 from chandlery.exchanges.kraken.archive_claims import Period, claim_of
 from chandlery.stores import open_store
-from chandlery.stores.base import CandleWriter, Written
+from chandlery.stores.base import CandleWriter, StoreUnavailable, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class IngestTask:
     period: Period | None
     rank: str
     known: dict[str, str]
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
 
 
@@ -67,6 +67,9 @@ def _outcome(task: IngestTask) -> IngestResult:
             if held is not None and held >= task.rank:
                 return IngestResult(task, sha256=digest, rank=held)
         return _ingest(task)
+    except StoreUnavailable:
+        # Not this file's fault, and no other one would fare better.
+        raise
     except ChandleryError as error:
         return IngestResult(task, error=str(error))
 

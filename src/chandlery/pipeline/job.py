@@ -61,7 +61,7 @@ def run_job(
         resumed = _progress(resume) if resume.status != JobStatus.PENDING else None
     _begin(run, resume)
     try:
-        bind(store, surroundings.store_url, surroundings.clock())
+        bind(store, surroundings.clock())
         yield from _started(run, resumed, killed)
         with workers_watched():
             yield from take_steps(run)
@@ -209,6 +209,6 @@ def _finish(run: Run, status: JobStatus, error: str = "") -> None:
         run.job.completed_at = run.surroundings.clock()
         run.job.failures = [list(failure) for failure in run.failures[:MOST_FAILURES]]
         run.job.save(update_fields=["status", "error_message", "completed_at", "failures"])
-        GapRecord.objects.give_up_backfilling(run.markets)
+        GapRecord.objects.give_up_backfilling(run.markets, map(int, run.request.selection.intervals))
         if run.lease is not None:
             run.lease.release()

@@ -168,17 +168,18 @@ class Held:
 
     def _take(self, wanted: set[SeriesKey]) -> None:
         """Hold `wanted`, inside the caller's transaction; what dead leases hold of it falls."""
-        while not self._insert(wanted):
+        if self._in_the_way(wanted) is not None:
+            # Before the markets are held: whoever is starting a job holds that, and may be waiting for them.
             self._settle()
+        Market.objects.hold({pk for pk, _ in wanted})
+        while not self._insert(wanted):
             in_the_way = self._in_the_way(wanted)
             if in_the_way is not None:
                 raise in_the_way
         self.series |= wanted
 
     def _insert(self, wanted: set[SeriesKey]) -> bool:
-        """Whether all of `wanted` is now ours. One order for all, so that two who insert at once never deadlock; the
-        second waits for the first and then finds its rows there.
-        """
+        """Whether all of `wanted` is now ours. Nobody else inserts at the same time: their markets are held."""
         LeasedSeries.objects.bulk_create(
             (
                 LeasedSeries(lease_id=self.token, market_id=pk, interval_minutes=minutes)
@@ -247,8 +248,10 @@ def _settle(now: datetime, process_table: ProcessTable, being_started: UUID | No
         orphans = IngestionJob.objects.filter(~Exists(held), status=JobStatus.RUNNING)
         if being_started is not None:
             orphans = orphans.exclude(pk=being_started)
+        # One that is locked is just being resumed, or marked: whoever does that may wait for the leases that fell.
+        ours = orphans.order_by("pk").select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
         killed: list[IngestionJob] = []
-        for job in orphans.annotate(last_file=Max("files__completed_at")):
+        for job in orphans.filter(pk__in=list(ours)).annotate(last_file=Max("files__completed_at")):
             lease = ends.get(job.pk)
             job.status = JobStatus.FAILED
             job.completed_at = lease.renewed_at if lease else job.last_file or job.started_at or job.created_at
@@ -273,8 +276,8 @@ def _fall(now: datetime, process_table: ProcessTable) -> list[Lease]:
     # The database is about to notice that the client is dead, or someone else lets the lease fall: wait for that.
     # A foreign lease that is locked is in use at this moment, or its connection hangs: wait for neither.
     locked = [
-        *Lease.objects.select_for_update().filter(pk__in=local),
-        *Lease.objects.select_for_update(skip_locked=True).filter(pk__in=foreign),
+        *Lease.objects.select_for_update().filter(pk__in=local).order_by("pk"),
+        *Lease.objects.select_for_update(skip_locked=True).filter(pk__in=foreign).order_by("pk"),
     ]
     fallen = [lease for lease in locked if _is_dead(lease, now, process_table)]
     Lease.objects.filter(pk__in=[lease.pk for lease in fallen]).delete()

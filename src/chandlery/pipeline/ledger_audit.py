@@ -78,7 +78,7 @@ class LedgerAudit:
     """
 
     facts: Mapping[str, MarketFacts]
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
     now: datetime
     recording: Recording

@@ -34,8 +34,10 @@ def ensure_markets(tiers: TierTable) -> None:
 
 
 def add_listings(listings: Iterable[Listing], tiers: TierTable) -> None:
-    """Add markets, with their assets, that are not there yet."""
-    wanted = list(listings)
+    """Add markets, with their assets, that are not there yet: in one order, so that two who do so never wait for each
+    other.
+    """
+    wanted = sorted(listings, key=lambda listing: listing.altname)
     tickers = {ticker for listing in wanted for ticker in (listing.base, listing.quote)}
     Asset.objects.bulk_create(
         (Asset(ticker=t, category=tiers.category(t), tier=tiers.tier(t) or "") for t in sorted(tickers)),
@@ -51,10 +53,11 @@ def add_listings(listings: Iterable[Listing], tiers: TierTable) -> None:
     )
 
 
+@transaction.atomic
 def apply_tiers(tiers: TierTable) -> int:
     """Set category and tier of every asset as the table says; how many changed."""
     changed = []
-    for asset in Asset.objects.all():
+    for asset in Asset.objects.order_by("ticker").select_for_update():
         wanted = (tiers.category(asset.ticker), tiers.tier(asset.ticker) or "")
         if (asset.category, asset.tier) != wanted:
             asset.category, asset.tier = wanted
@@ -70,16 +73,23 @@ def register(altnames: Collection[str], tiers: TierTable) -> dict[str, Market]:
     known = {
         market.altname: market for market in Market.objects.filter(altname__in=altnames).select_related("base", "quote")
     }
+    unknown = sorted(set(altnames) - known.keys())
+    if not unknown:
+        return known
     listings = load_listings()
-    for altname in sorted(set(altnames) - known.keys()):
-        split = classify(altname, listings)
-        # BTCUSD is how some call Kraken's XBTUSD. Which of the two files is right, nobody can tell: it stays apart.
-        if split is None or split.altname in listings:
-            known[altname] = Market.objects.create(altname=altname)
-        else:
-            add_listings([Listing(altname, "", split.base, split.quote, "")], tiers)
-            known[altname] = Market.objects.select_related("base", "quote").get(altname=altname)
-    return known
+    split = {altname: classify(altname, listings) for altname in unknown}
+    # BTCUSD is how some call Kraken's XBTUSD. Which of the two files is right, nobody can tell: it stays apart.
+    classified = [
+        Listing(altname, "", one.base, one.quote, "")
+        for altname, one in split.items()
+        if one is not None and one.altname not in listings
+    ]
+    add_listings(classified, tiers)
+    # Another process may be reading the same files.
+    left = set(unknown) - {listing.altname for listing in classified}
+    Market.objects.bulk_create((Market(altname=altname) for altname in sorted(left)), ignore_conflicts=True)
+    added = Market.objects.filter(exchange="kraken", altname__in=unknown).select_related("base", "quote")
+    return known | {market.altname: market for market in added}
 
 
 def select(selection: Selection) -> list[Market]:

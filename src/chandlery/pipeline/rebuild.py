@@ -17,6 +17,7 @@ from chandlery.models import (
     AuditedWeeks,
     CandleAudit,
     DataCoverageRange,
+    Exchange,
     FileIngestionRecord,
     FindingState,
     GapRecord,
@@ -57,6 +58,9 @@ class Counted:
 def forget(surroundings: Surroundings) -> frozenset[Series]:
     """Drop all that state derives from store and files; the series it spoke of. Accepted gaps stay accepted."""
     with transaction.atomic():
+        for exchange in sorted(set(Market.objects.values_list("exchange", flat=True))):
+            Exchange.objects.hold(exchange)
+        Market.objects.hold(Market.objects.values_list("pk", flat=True))
         spoken = frozenset(
             Series(exchange, altname, Interval(minutes))
             for exchange, altname, minutes in DataCoverageRange.objects.values_list(
@@ -78,7 +82,7 @@ def index_store(surroundings: Surroundings, tiers: TierTable) -> Counted:
     markets = register({series.market for series in found}, tiers)
     candles = 0
     with transaction.atomic():
-        bind(store, surroundings.store_url, surroundings.clock())
+        bind(store, surroundings.clock())
         for series in found:
             days, span = store.day_counts(series), store.span(series)
             if days is None or span is None:

@@ -32,6 +32,8 @@ from chandlery.pipeline.ingest import IngestResult
 from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, series_of
 from chandlery.stores.base import CandleStore, Written
 
+LONGEST_FILE_NAME = 200
+
 
 def record_file(
     result: IngestResult,
@@ -48,7 +50,8 @@ def record_file(
         row = row or FileIngestionRecord(signature=task.member.signature)
         row.file_path = task.member.label
         row.job, row.release, row.market = job, release, market
-        row.file_name, row.file_size_bytes = task.member.name, task.member.size
+        # Of a long path the end tells the most; `file_path` has all of it.
+        row.file_name, row.file_size_bytes = task.member.name[-LONGEST_FILE_NAME:], task.member.size
         row.interval_minutes = int(task.series.interval)
         row.file_hash, row.rank = result.sha256, result.rank
         row.started_at, row.completed_at = now - timedelta(seconds=result.seconds), now
@@ -212,13 +215,15 @@ def record_asked(result: Asked, job: IngestionJob, facts: MarketFacts, store: Ca
 
 def record_problems(sources: Iterable[ArchiveSource], job: IngestionJob, now: datetime) -> list[tuple[str, str]]:
     """Sources and members that cannot be opened: failed files, each with its line."""
-    failures: list[tuple[str, str]] = []
-    for source in sources:
-        for problem in source.problems:
-            path = str(problem.facts.get("path", source.path))
-            record_failure(job, path, source.signature, problem, now)
-            failures.append((path, str(problem)))
-    return failures
+    found = [
+        (str(problem.facts.get("path", source.path)), source.signature, problem)
+        for source in sources
+        for problem in source.problems
+    ]
+    # In one order, whoever looks: two runs over the same sources would else wait for each other.
+    for path, signature, problem in sorted(found, key=lambda one: one[:2]):
+        record_failure(job, path, signature, problem, now)
+    return [(path, str(problem)) for path, _, problem in found]
 
 
 def record_failure(job: IngestionJob, path: str, signature: str, problem: ChandleryError, now: datetime) -> None:
@@ -228,7 +233,7 @@ def record_failure(job: IngestionJob, path: str, signature: str, problem: Chandl
             signature=signature,
             defaults={
                 "job": job,
-                "file_name": path.rsplit("/", 1)[-1][:200],
+                "file_name": path.rsplit("/", 1)[-1][-LONGEST_FILE_NAME:],
                 "file_size_bytes": 0,
                 "status": FileStatus.FAILED,
                 "error_message": str(problem),

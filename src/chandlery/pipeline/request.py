@@ -67,10 +67,10 @@ class IngestRequest:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a run stands in: the store, the folder that relative paths start from, the clock, and how the exchange is
-    asked.
+    asked. The store's URL may hold a password.
     """
 
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
     clock: Clock
     #: The time of day by which leases are held, whatever `clock` says: other hosts compare it with theirs.

@@ -24,7 +24,7 @@ from chandlery.pipeline.run import Run
 from chandlery.pipeline.walk_step import fold_journals, walk_trades
 
 #: How often what was filled may lead to more that is to be filled, in one run.
-MOST_ROUNDS = 2
+MOST_ROUNDS = 6
 
 
 def take_steps(run: Run) -> Iterator[events.Event]:

@@ -97,10 +97,9 @@ def sync_markets(listings: Iterable[Listing], tiers: TierTable, now: datetime, *
     live = {listing.altname: listing for listing in listings}
     with transaction.atomic():
         ensure_markets(tiers)
-        markets = {
-            market.altname: market
-            for market in Market.objects.filter(exchange="kraken").select_related("base", "quote")
-        }
+        ours = Market.objects.filter(exchange="kraken").select_related("base", "quote")
+        Market.objects.hold(ours.values_list("pk", flat=True))
+        markets = {market.altname: market for market in ours.all()}
         diff = compare_markets({name: _known(market) for name, market in markets.items()}, live.values())
         add_listings(diff.listed, tiers)
         _change(markets, {change.market: live[change.market] for change in diff.changed}, tiers)

@@ -1,6 +1,6 @@
 """Minutes rebuilt from trades into the store. A plain function of values, for any executor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +21,7 @@ class WalkedTask:
     series: Series
     candles: pl.DataFrame
     proven: RangeSet
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
 
 

@@ -5,7 +5,7 @@ executor.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class SumTask:
 
     series: Series
     ranges: tuple[TimeRange, ...]
-    store_url: str
+    store_url: str = field(repr=False)
     home: Path
     width: timedelta = WEEK
 

@@ -123,18 +123,20 @@ def _counts(told: Mapping[str, Any]) -> str:
 
 
 def _volumes(told: Mapping[str, Any]) -> str:
-    return f"{told['volume']:g} here, {told['other_volume']:g} at {told['other_interval_minutes']}min"
+    here, there = _number(told["volume"]), _number(told["other_volume"])
+    return f"{here} here, {there} at {told['other_interval_minutes']}min"
 
 
 def _prices(told: Mapping[str, Any]) -> str:
     names = [name for name in ("open", "high", "low", "close") if name in told]
-    pairs = ", ".join(f"{name} {told[name]:g} here, {told[f'other_{name}']:g}" for name in names)
+    pairs = ", ".join(f"{name} {_number(told[name])} here, {_number(told[f'other_{name}'])}" for name in names)
     return f"{pairs} at {told['other_interval_minutes']}min" if pairs else ""
 
 
 def _silence(told: Mapping[str, Any]) -> str:
     due = f"{told['due']:,.0f} trades were due"
-    seen = [f"{w['market']} had {w['seen']:,} of {w['due']:,.0f}" for w in told.get("witnesses", ())[:MOST_WITNESSES]]
+    witnesses = told.get("witnesses", ())[:MOST_WITNESSES]
+    seen = [f"{plain(w['market'])} had {w['seen']:,} of {w['due']:,.0f}" for w in witnesses]
     return "; ".join([due, *seen])
 
 
@@ -144,19 +146,44 @@ def _dropped(told: Mapping[str, Any]) -> str:
 
 
 def _bad(told: Mapping[str, Any]) -> str:
-    return f"{told['column']} is {told['value']}, expected: {told['expected']}"
+    return f"{told['column']} is {plain(str(told['value']))}, expected: {told['expected']}"
 
 
 def _spike(told: Mapping[str, Any]) -> str:
-    return f"{told['price']:g}, {told['factor']:.3g} times its neighbours"
+    return f"{_number(told['price'])}, {told['factor']:.3g} times its neighbours"
 
 
 def _frozen(told: Mapping[str, Any]) -> str:
-    return f"{plural(told['candles'], 'candle')} at {told['price']:g}; {listed(told['moved'], 3)} moved"
+    return f"{plural(told['candles'], 'candle')} at {_number(told['price'])}; {plain(listed(told['moved'], 3))} moved"
 
 
 def _ledger(told: Mapping[str, Any]) -> str:
     return f"{told['stored_trades']:,} here, {told['ledger_trades']:,} by the exchange's own count"
+
+
+def _ledger_volume(told: Mapping[str, Any]) -> str:
+    here, there = _number(told["stored_volume"]), _number(told["ledger_volume"])
+    return f"{here} here, {there} by the exchange's own count"
+
+
+def _differing(told: Mapping[str, Any]) -> str:
+    if "removed" in told:
+        return f"{plural(told['removed'], 'minute')} without a trade had a candle"
+    return f"{plural(told['differing'], 'minute')} differed" if "differing" in told else ""
+
+
+def _break(told: Mapping[str, Any]) -> str:
+    return f"{plural(told['missing'], 'trade')} between ids {told['id_before']} and {told['id_after']}"
+
+
+def _amounts(told: Mapping[str, Any]) -> str:
+    first = f"volume {_number(told['volume'])}, {plural(told['trades'], 'trade')}"
+    return f"{plural(told['candles'], 'candle')}; {first}"
+
+
+def _number(figure: float | str) -> str:
+    """All of its digits that mean something; what JSON has no word for came as one."""
+    return plain(figure) if isinstance(figure, str) else f"{figure:.12g}"
 
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -168,6 +195,11 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "UNWITNESSED_SILENCE": _silence,
     "LAST_SLOT_DROPPED": _dropped,
     "BAD_ROW": _bad,
+    "NO_TRADES": _amounts,
+    "NO_VOLUME": _amounts,
+    "TRADES_DIFFER": _differing,
+    "ID_BREAK": _break,
+    "LEDGER_VOLUME": _ledger_volume,
     "PRICE_SPIKE": _spike,
     "FROZEN_PRICE": _frozen,
     "LEDGER_SHORT": _ledger,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,16 @@ import polars as pl
 from chandlery.candles.evidence import Origin
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
+from chandlery.errors import ChandleryError
 
 #: The columns that say what a stored candle was made from, beside the candle's own.
 ORIGIN_COLUMNS = ("source", "derived", "provisional", "release")
+
+
+class StoreUnavailable(ChandleryError):
+    """The candle store cannot be used: {reason}"""
+
+    # Not the fault of one file or answer: whoever meets it goes on with nothing.
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class CandleWriter(Protocol):
 class CandleStore(Protocol):
     """Where candles live. An upsert by slot that respects the strength of the source (design, section 3)."""
 
+    #: What it is called where people see it: never with a password.
     url: str
 
     def identity(self) -> str | None:
@@ -102,3 +110,13 @@ class CandleStore(Protocol):
 
     def series(self) -> Iterator[Series]:
         """Every series that holds at least one candle."""
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A store that can tell whether it could be written to, without writing."""
+
+    def probe(self) -> None:
+        """Raises a ChandleryError, with what to do, where a write would fail. A store that is not there yet would be
+        made.
+        """

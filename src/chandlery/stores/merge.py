@@ -19,10 +19,13 @@ _CONTENT = ("trades", *PRICES, "volume")
 class Merged:
     """The rows to store, and what became of the incoming ones. `changed`: whether the rows differ from those stored.
 
+    laid: the rows that are new, or take the place of a stored one; gone: the slots whose row is dropped.
     inserted, replaced, unchanged, conflicting, first_conflict, removed, first_removed: as in `Written`.
     """
 
     rows: pl.DataFrame
+    laid: pl.DataFrame
+    gone: pl.Series
     changed: bool
     inserted: int
     replaced: int
@@ -50,10 +53,13 @@ def merge(stored: pl.DataFrame, incoming: pl.DataFrame, cleared: Edges = NO_EDGE
         settled=~(pl.col("provisional") | pl.col("provisional_new")),
     )
     winners = met.filter(pl.col("wins") & ~pl.col("identical"))
+    laid = pl.concat([_as_stored(winners), fresh])
     conflicts = met.filter(~pl.col("equal") & pl.col("settled"))["timestamp"]
     return Merged(
-        rows=_laid_over(_without(stored, gone), winners, fresh),
-        changed=bool(winners.height or fresh.height or len(gone)),
+        rows=_laid_over(_without(stored, gone), laid, replacing=winners.height > 0),
+        laid=laid,
+        gone=gone,
+        changed=bool(laid.height or len(gone)),
         inserted=fresh.height,
         replaced=winners.filter(~pl.col("equal")).height,
         unchanged=int(met["equal"].sum()),
@@ -83,12 +89,15 @@ def _first(times: pl.Series) -> datetime | None:
     return times[0].replace(tzinfo=UTC) if len(times) else None
 
 
-def _laid_over(stored: pl.DataFrame, winners: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
-    if winners.is_empty() and fresh.is_empty():
+def _as_stored(winners: pl.DataFrame) -> pl.DataFrame:
+    return winners.select("timestamp", *(pl.col(f"{c}_new").alias(c) for c in STORED_SCHEMA if c != "timestamp"))
+
+
+def _laid_over(stored: pl.DataFrame, laid: pl.DataFrame, *, replacing: bool) -> pl.DataFrame:
+    if laid.is_empty():
         return stored
-    kept = stored.join(winners, on="timestamp", how="anti") if winners.height else stored
-    won = winners.select("timestamp", *(pl.col(f"{c}_new").alias(c) for c in STORED_SCHEMA if c != "timestamp"))
-    return pl.concat([kept, won, fresh]).sort("timestamp")
+    kept = stored.join(laid, on="timestamp", how="anti") if replacing else stored
+    return pl.concat([kept, laid]).sort("timestamp")
 
 
 def _wins() -> pl.Expr:

@@ -7,6 +7,7 @@ whole passes over both.
 """
 
 import json
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -90,6 +91,12 @@ class ParquetLake:
                 return self.identity() or self._identify()
         except OSError as error:
             raise UnwritableLake(root=self.root, reason=str(error)) from error
+
+    def probe(self) -> None:
+        """Raises UnwritableLake where a write would fail; nothing is written."""
+        place = next(path for path in (self.root, *self.root.parents) if path.exists())
+        if not (place.is_dir() and os.access(place, os.R_OK | os.W_OK | os.X_OK)):
+            raise UnwritableLake(root=self.root, reason=f"{place} is not to be written to")
 
     def writer(self, series: Series) -> ParquetWriter:
         return ParquetWriter(self.root, self._folder(series), series, self.create)

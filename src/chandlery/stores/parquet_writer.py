@@ -5,21 +5,17 @@ A file in which nothing is left is removed, so a series without a candle has no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import polars as pl
 
 from chandlery.candles.evidence import Origin
-from chandlery.candles.frame import CANDLE_SCHEMA
-from chandlery.candles.interval import EPOCH
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.errors import ChandleryError
@@ -39,24 +35,10 @@ from chandlery.stores.parquet_file import (
 from chandlery.stores.partition import Edges, Partition, edges, met, split
 from chandlery.stores.staging import Staging, series_lock
 from chandlery.stores.stored import STORED_SCHEMA, with_origin
+from chandlery.stores.writing import checked, outcome, told, total, whole_slots
 
 #: Files that the disk is told to keep at the same time: their journal entries go together.
 SYNCS_AT_ONCE = 4
-
-
-class NotCandles(ChandleryError):
-    """{series}: what is to be stored is no frame of candles: {reason}"""
-
-
-class NotInOrder(ChandleryError):
-    """
-    {series}: candles come in order of time and each slot once;
-    {later:%Y-%m-%d %H:%M} does not come after {earlier:%Y-%m-%d %H:%M}
-    """
-
-
-class NotWholeSlots(ChandleryError):
-    """{series}: only whole slots can be cleared; {start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} cuts one"""
 
 
 class UnwritableLake(ChandleryError):
@@ -94,7 +76,7 @@ class ParquetWriter:
 
     def append(self, candles: pl.DataFrame, origin: Origin) -> None:
         """Hand over candles, sorted and all later than any appended before. Raises NotCandles, NotInOrder."""
-        self._check(candles)
+        self._last = checked(self._series, candles, self._last)
         for partition, part in split(candles, self._series.interval):
             if partition != self._partition:
                 self._stage()
@@ -103,9 +85,7 @@ class ParquetWriter:
 
     def clear(self, within: TimeRange) -> None:
         """What is appended, before or after, is all there is in `within`. Raises NotWholeSlots."""
-        if within.aligned_inwards(self._series.interval) != within:
-            raise NotWholeSlots(series=self._series, start=within.start, end=within.end)
-        self._cleared.append(within)
+        self._cleared.append(whole_slots(self._series, within))
 
     def commit(self) -> Written:
         """Make everything durable and visible; then tell what it did. Raises UnwritableLake, UnreadableFile."""
@@ -122,7 +102,7 @@ class ParquetWriter:
                 written = [self._settle(partition, staged.get(partition), cleared) for partition in partitions]
         self._staged, self._cleared = [], []
         release_memory()
-        return _total(written)
+        return total(written)
 
     def __enter__(self) -> Self:
         return self
@@ -135,26 +115,6 @@ class ParquetWriter:
         if self._staging is not None:
             self._staging.close()
             self._staging = None
-
-    def _check(self, candles: pl.DataFrame) -> None:
-        if candles.schema != pl.Schema(CANDLE_SCHEMA):
-            raise NotCandles(series=self._series, reason=f"its columns are {dict(candles.schema)}")
-        for column in candles.iter_columns():
-            if column.null_count():
-                raise NotCandles(series=self._series, reason=f"a value of {column.name} is missing")
-        if candles.is_empty():
-            return
-        opens = candles["timestamp"].to_physical()
-        if (opens % (self._series.interval.seconds * 1_000_000) != 0).any():
-            raise NotCandles(series=self._series, reason="a time is no open of one of its slots")
-        first = int(opens[0])
-        if self._last is not None and first <= self._last:
-            raise NotInOrder(series=self._series, earlier=_moment(self._last), later=_moment(first))
-        backwards = (opens.diff() <= 0).slice(1)
-        if backwards.any():
-            row = int(np.flatnonzero(backwards.to_numpy())[0])
-            raise NotInOrder(series=self._series, earlier=_moment(int(opens[row])), later=_moment(int(opens[row + 1])))
-        self._last = int(opens[-1])
 
     def _stage(self) -> None:
         """Write the partition in hand to a file that nobody sees."""
@@ -178,9 +138,9 @@ class ParquetWriter:
         exists = target.exists()
         if staged is not None and staged.finished and not exists:
             put_in_place(staged.path, target, synced=True)
-            return Written(inserted=staged.rows, days=_told([staged.days], cleared))
+            return Written(inserted=staged.rows, days=told([staged.days], cleared))
         if staged is None and not exists:
-            return Written(days=_told([], cleared))
+            return Written(days=told([], cleared))
         stored = read_columns(target, STORED_SCHEMA) if exists else pl.DataFrame(schema=STORED_SCHEMA)
         merged = merge(stored, _rows_of(staged), cleared)
         if merged.changed and merged.rows.is_empty():
@@ -189,16 +149,7 @@ class ParquetWriter:
             path = self._unseen(f"{partition.name}.merged")
             write_rows(path, merged.rows)
             put_in_place(path, target)
-        return Written(
-            merged.inserted,
-            merged.replaced,
-            merged.unchanged,
-            merged.conflicting,
-            merged.first_conflict,
-            _told(_days_of(merged.rows), cleared),
-            merged.removed,
-            merged.first_removed,
-        )
+        return outcome(merged, cleared)
 
     def _unseen(self, name: str) -> Path:
         """Where a file is made that nobody sees."""
@@ -238,40 +189,3 @@ def _rows_of(staged: StagedFile | None) -> pl.DataFrame:
     if staged is None:
         return pl.DataFrame(schema=STORED_SCHEMA)
     return read_columns(staged.path, STORED_SCHEMA) if staged.finished else staged_rows(staged.path)
-
-
-def _days_of(rows: pl.DataFrame) -> list[DayCounts]:
-    """One piece, or none where there is no row."""
-    return [count_days(rows["timestamp"].to_physical().to_numpy())] if rows.height else []
-
-
-def _told(now: Sequence[DayCounts], cleared: Edges) -> tuple[DayCounts, ...]:
-    """The days as they are `now` (one piece, or none), with zeros for those that were cleared and hold nothing."""
-    if not len(cleared):
-        return tuple(now)
-    # The end of a range is no part of it.
-    spans = [*now, count_days(np.array([cleared[0], cleared[-1] - 1]))]
-    first = min(span.first_day for span in spans)
-    end = max(span.first_day + timedelta(days=len(span.counts)) for span in spans)
-    counts = np.zeros((end - first).days, dtype=np.uint16)
-    for piece in now:
-        offset = (piece.first_day - first).days
-        counts[offset : offset + len(piece.counts)] = piece.counts
-    return (DayCounts(first, counts),)
-
-
-def _total(parts: Sequence[Written]) -> Written:
-    return Written(
-        inserted=sum(part.inserted for part in parts),
-        replaced=sum(part.replaced for part in parts),
-        unchanged=sum(part.unchanged for part in parts),
-        conflicting=sum(part.conflicting for part in parts),
-        first_conflict=min((part.first_conflict for part in parts if part.first_conflict), default=None),
-        days=tuple(days for part in parts for days in part.days),
-        removed=sum(part.removed for part in parts),
-        first_removed=min((part.first_removed for part in parts if part.first_removed), default=None),
-    )
-
-
-def _moment(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)

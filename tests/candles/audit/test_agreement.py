@@ -37,7 +37,7 @@ DAY = between("2024-03-07", "2024-03-08")
 intervals = st.sampled_from(list(Interval))
 coarse_ones = st.sampled_from([i for i in Interval if i > 1])
 shares = st.sampled_from([0.02, 0.3, 0.9])
-quick = settings(max_examples=30, deadline=None)
+quick = settings(max_examples=30)
 
 Said = tuple[Interval, FlawKind, TimeRange, bool]
 

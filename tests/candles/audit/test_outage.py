@@ -291,21 +291,21 @@ def by_the_hour(one: MarketSilence) -> list[Witness]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(silences(), st.randoms(use_true_random=False))
 def test_the_order_of_the_silences_does_not_matter(given: list[MarketSilence], random: Random) -> None:
     shuffled = random.sample(given, len(given))
     assert judge_silences(shuffled, by_the_hour) == judge_silences(given, by_the_hour)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(silences())
 def test_outages_are_disjoint_and_in_order(given: list[MarketSilence]) -> None:
     outages = judge_silences(given, by_the_hour).outages
     assert all(before.range.end < after.range.start for before, after in pairwise(outages))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(silences())
 def test_what_stays_open_is_a_part_of_a_silence_that_is_improbable_still(given: list[MarketSilence]) -> None:
     for one in judge_silences(given, by_the_hour).open:
@@ -317,7 +317,7 @@ def test_what_stays_open_is_a_part_of_a_silence_that_is_improbable_still(given: 
         )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(silences())
 def test_nobody_is_asked_twice_about_the_same(given: list[MarketSilence]) -> None:
     asked: list[MarketSilence] = []
@@ -330,7 +330,7 @@ def test_nobody_is_asked_twice_about_the_same(given: list[MarketSilence]) -> Non
     assert len(asked) == len(set(asked))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(silences())
 def test_where_others_traded_every_silence_stays_open(given: list[MarketSilence]) -> None:
     judged = judge_silences(given, lambda one: [busy(name) for name in NAMES if name != one.market])

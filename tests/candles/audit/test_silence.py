@@ -172,7 +172,7 @@ def sparse_series(draw: st.DrawFn) -> tuple[TradeCounts, RangeSet]:
     return counted(held, interval), RangeSet(ranges)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 # Between two tenths, as no product of slots and a 10 % quantile of whole numbers is.
 @given(sparse_series(), st.integers(1, 300).map(lambda whole: whole + 0.05))
 def test_what_is_found_is_what_the_rule_says(series: tuple[TradeCounts, RangeSet], least: float) -> None:
@@ -182,7 +182,7 @@ def test_what_is_found_is_what_the_rule_says(series: tuple[TradeCounts, RangeSet
     assert [one.pace for one in got] == pytest.approx([one.pace for one in expected])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sparse_series())
 def test_a_silence_found_has_the_pace_that_is_told_for_its_range(series: tuple[TradeCounts, RangeSet]) -> None:
     counts, _ = series

@@ -74,7 +74,7 @@ def as_minutes(ranges: RangeSet) -> set[int]:
     return {(one.start - NOON) // timedelta(minutes=1) + i for one in ranges for i in range(one.slots(Interval.M1))}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     market=markets(),
     start=st.integers(-5, 15),

@@ -57,7 +57,10 @@ def prices_differ(one: Figures, other: Figures) -> Flags:
 
 def volumes_differ(one: Figures, other: Figures) -> Flags:
     ours, theirs = one[VOLUME], other[VOLUME]
-    apart: Flags = np.abs(ours - theirs) > VOLUME_TOLERANCE * np.maximum(np.abs(ours), np.abs(theirs))
+    most = np.maximum(np.abs(ours), np.abs(theirs))
+    with np.errstate(invalid="ignore"):
+        near = (np.abs(ours - theirs) <= VOLUME_TOLERANCE * most) & np.isfinite(most)
+    apart: Flags = (ours != theirs) & ~near
     return apart
 
 

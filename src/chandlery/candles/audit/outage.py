@@ -121,7 +121,8 @@ def judge_silences(silences: Sequence[MarketSilence], testimony: Testimony) -> J
 
     `testimony` tells the due and seen trades of the other markets in the run of one silence, at its interval. It is
     asked as rarely as can be: of silences near each other the one with the most due trades first, and never of what
-    an outage that is already established explains.
+    an outage that is already established explains. Nor of silences in which fewer than 150 trades were due: these are
+    judged nowhere, but an outage that has let a few trades through is as long as they tell.
 
     An outage is as long as half of the silent markets were silent (see `_agreed`). It explains what of a silence
     lies in it or within 6 slots of it, in whole slots; of longer ones the rests are judged anew, as far as still 150
@@ -140,8 +141,8 @@ def judge_silences(silences: Sequence[MarketSilence], testimony: Testimony) -> J
     return Judged(tuple(found), tuple(left))
 
 
-def unexplained(silence: Silence, outages: RangeSet) -> list[Silence]:
-    """What outages that are known already leave of a silence, as far as still 150 trades were due in it."""
+def unexplained(silence: Silence, outages: RangeSet, least: float = IMPROBABLE) -> list[Silence]:
+    """What outages that are known already leave of a silence, as far as still `least` trades were due in it."""
     met = [
         TimeRange(outage.start - reach, outage.end + reach)
         for outage in outages
@@ -150,7 +151,7 @@ def unexplained(silence: Silence, outages: RangeSet) -> list[Silence]:
     ]
     explained = RangeSet(met).aligned_inwards(silence.interval)
     rests = (silence.part(rest) for rest in RangeSet([silence.range]) - explained)
-    return [rest for rest in rests if rest.due >= IMPROBABLE]
+    return [rest for rest in rests if rest.due >= least]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,8 @@ class _Inquiry:
         self._order = count()
         self._waiting: list[tuple[float, TimeRange, str, Interval, int, MarketSilence]] = []
         for one in cluster:
-            self._wait(one)
+            if one.silence.due >= IMPROBABLE:
+                self._wait(one)
 
     def conclude(self) -> None:
         while self._waiting:

@@ -8,7 +8,7 @@ not a contradiction.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from chandlery.candles.audit.agreement import Held
-from chandlery.candles.audit.figures import Flags, Moments, edges, moment, opens_of, width_of
+from chandlery.candles.audit.figures import Flags, Moments, moment, opens_of, width_of
 from chandlery.candles.audit.flaw import Flaw, FlawKind
-from chandlery.candles.frame import PRICES
+from chandlery.candles.frame import bad_rows
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
 
@@ -37,20 +36,12 @@ BACK = 0.5
 #: A price stands still for at least so many candles, with at least so many trades in them ...
 FROZEN_CANDLES = 12
 FROZEN_TRADES = 50
-#: ... and for so many times as many candles as any other of the prices around.
+#: ... and for so many times as many candles as any other price around but one: it may have stood still twice.
 FROZEN_RATIO = 4
 #: Another market moved where its price did in at least this share of its candles, and in at least so many.
 MOVED_SHARE = 0.5
 MOVED_CANDLES = 3
 
-_EXPECTED = {
-    "open": "a number above 0",
-    "high": "a number no lower than open, low and close",
-    "low": "a number above 0, no higher than open and close",
-    "close": "a number above 0",
-    "volume": "a number from 0 on",
-    "trades": "a number from 0 on",
-}
 Floats = npt.NDArray[np.float64]
 
 
@@ -64,54 +55,54 @@ class FrozenRun:
     candles: int
 
 
-def row_flaws(held: Held, interval: Interval) -> list[Flaw]:
-    """BAD_ROW, NO_TRADES, NO_VOLUME and PRICE_SPIKE in the candles of one series, in order of time.
+def row_flaws(candles: pl.DataFrame, interval: Interval) -> list[Flaw]:
+    """BAD_ROW, NO_TRADES, NO_VOLUME and PRICE_SPIKE in the candles (CANDLE_SCHEMA, sorted) of one series, in order.
 
     Evidence of a bad row: its first wrong `column`, `value` and what was `expected`; of a spike: its `price`, and the
     `factor` by which that is away from the nearer one of its neighbours; of the others: `volume` and `trades`. Flaws of
     one kind in adjacent slots are one flaw, with the figures of the first and the number of `candles`.
     """
-    candles = held.candles
     if candles.is_empty():
         return []
-    bad = _bad_rows(candles)
-    possible: Flags = ~bad.any(axis=0)
+    bad = {one.row: one for one in bad_rows(candles, interval)}
+    possible = np.ones(candles.height, dtype=np.bool_)
+    possible[list(bad)] = False
     counted: Flags = candles["trades"].to_numpy() > 0
     weighed: Flags = candles["volume"].to_numpy() > 0
-    figures = _Volumes(candles)
+
+    def badness(row: int) -> dict[str, Any]:
+        return {"column": bad[row].column, "value": bad[row].value, "expected": bad[row].expected}
+
+    def amounts(row: int) -> dict[str, Any]:
+        return {"volume": float(candles["volume"][row]), "trades": int(candles["trades"][row])}
+
     flaws = [
-        *_flaws(candles, interval, FlawKind.BAD_ROW, ~possible, _Badness(candles, bad)),
-        *_flaws(candles, interval, FlawKind.NO_TRADES, possible & ~counted & weighed, figures),
-        *_flaws(candles, interval, FlawKind.NO_VOLUME, possible & counted & ~weighed, figures),
+        *_flaws(candles, interval, FlawKind.BAD_ROW, ~possible, badness),
+        *_flaws(candles, interval, FlawKind.NO_TRADES, possible & ~counted & weighed, amounts),
+        *_flaws(candles, interval, FlawKind.NO_VOLUME, possible & counted & ~weighed, amounts),
         *_spikes(candles.filter(pl.Series(possible)), interval),
     ]
     return sorted(flaws, key=lambda flaw: (flaw.range, flaw.kind))
 
 
-def frozen_runs(held: Held, interval: Interval) -> list[FrozenRun]:
+def frozen_runs(candles: pl.DataFrame, interval: Interval) -> list[FrozenRun]:
     """Where the price stood still for far longer than it does around, though there were trades. In order.
 
-    At least 12 candles and 50 trades, at least four times as many candles as the longest stand still among the 200 rows
-    on either side, of which there must be 24. A slot that nobody has answered for ends a run.
+    At least 12 candles and 50 trades, at least four times as many candles as the longest stand but one among the 200
+    rows on either side, of which there must be 24.
     """
-    candles = held.candles
     if candles.height <= FROZEN_CANDLES + 2 * FEWEST_ROWS:
         return []
-    first, end = _still_runs(candles, held, interval)
+    first, end = _still_runs(candles)
     lengths = end - first
     summed = np.concatenate([[0], np.cumsum(candles["trades"].to_numpy())])
     long = (lengths >= FROZEN_CANDLES) & (summed[end] - summed[first] >= FROZEN_TRADES)
-    # What is next to it on either side tells most of them apart, without a look at all rows around.
-    before, after = np.concatenate([[0], lengths[:-1]]), np.concatenate([lengths[1:], [0]])
-    near_before = np.concatenate([[-ROWS - 1], end[:-1]]) > first - ROWS
-    near_after = np.concatenate([first[1:], [candles.height + ROWS]]) < end + ROWS
-    long &= ~(near_before & (before * FROZEN_RATIO > lengths)) & ~(near_after & (after * FROZEN_RATIO > lengths))
     long &= (first >= FEWEST_ROWS) & (end <= candles.height - FEWEST_ROWS)
     opens, closes, width = opens_of(candles), candles["close"].to_numpy(), width_of(interval)
     found: list[FrozenRun] = []
     for run in np.flatnonzero(long):
         low, high = np.searchsorted(end, first[run] - ROWS, side="right"), np.searchsorted(first, end[run] + ROWS)
-        around = np.concatenate([lengths[low:run], lengths[run + 1 : high]])
+        around = np.sort(np.concatenate([lengths[low:run], lengths[run + 1 : high]]))[:-1]
         if around.max(initial=0) * FROZEN_RATIO <= lengths[run]:
             within = TimeRange(moment(opens[first[run]]), moment(opens[end[run] - 1] + width))
             found.append(FrozenRun(interval, within, float(closes[first[run]]), int(lengths[run])))
@@ -126,46 +117,8 @@ def moved(candles: pl.DataFrame, within: TimeRange) -> bool:
     return int((~_is_still(candles)).sum()) >= max(MOVED_CANDLES, MOVED_SHARE * candles.height)
 
 
-def _bad_rows(candles: pl.DataFrame) -> Flags:
-    """One row a column of _EXPECTED, one column a candle: what is wrong."""
-    prices = {name: candles[name].to_numpy() for name in PRICES}
-    high, low = prices["high"], prices["low"]
-    others = np.stack([prices["open"], prices["close"]])
-    bad = {name: ~(np.isfinite(values) & (values > 0)) for name, values in prices.items()}
-    bad["high"] |= high < np.maximum(others.max(axis=0), low)
-    bad["low"] |= low > others.min(axis=0)
-    volume = candles["volume"].to_numpy()
-    bad["volume"] = ~(np.isfinite(volume) & (volume >= 0))
-    bad["trades"] = candles["trades"].to_numpy() < 0
-    return np.stack([bad[name] for name in _EXPECTED])
-
-
-class _Badness:
-    """What is wrong with a row."""
-
-    def __init__(self, candles: pl.DataFrame, bad: Flags) -> None:
-        self._candles, self._bad = candles, bad
-
-    def __call__(self, row: int) -> dict[str, Any]:
-        column = tuple(_EXPECTED)[int(self._bad[:, row].argmax())]
-        value = self._candles[column][row]
-        # JSON has no word for nan and infinity.
-        told = value if math.isfinite(value) else str(value)
-        return {"column": column, "value": told, "expected": _EXPECTED[column]}
-
-
-class _Volumes:
-    """Volume and trades of a row."""
-
-    def __init__(self, candles: pl.DataFrame) -> None:
-        self._candles = candles
-
-    def __call__(self, row: int) -> dict[str, Any]:
-        return {"volume": float(self._candles["volume"][row]), "trades": int(self._candles["trades"][row])}
-
-
 def _flaws(
-    candles: pl.DataFrame, interval: Interval, kind: FlawKind, wrong: Flags, evidence: _Badness | _Volumes
+    candles: pl.DataFrame, interval: Interval, kind: FlawKind, wrong: Flags, evidence: Callable[[int], dict[str, Any]]
 ) -> Iterator[Flaw]:
     """One flaw for wrong rows in adjacent slots."""
     at = np.flatnonzero(wrong)
@@ -210,16 +163,9 @@ def _usual(beyond: Floats, row: int) -> float:
     return float(np.quantile(around, 1.0 - WILDEST)) if len(around) >= 2 * FEWEST_ROWS else math.inf
 
 
-def _still_runs(candles: pl.DataFrame, held: Held, interval: Interval) -> tuple[Moments, Moments]:
+def _still_runs(candles: pl.DataFrame) -> tuple[Moments, Moments]:
     """(first rows, rows after the last ones) of the runs of candles at the price of the row before, in order."""
-    still = _is_still(candles)
-    opens = opens_of(candles)
-    starts, ends = edges(held.covered)
-    # Rows that belong to different answered ranges are no neighbours.
-    part = np.searchsorted(starts, opens, side="right")
-    still[1:] &= part[1:] == part[:-1]
-    still &= np.searchsorted(ends, opens, side="right") < part
-    steps = np.diff(np.concatenate([[0], still.astype(np.int8), [0]]))
+    steps = np.diff(np.concatenate([[0], _is_still(candles).astype(np.int8), [0]]))
     return np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
 
 

@@ -60,7 +60,7 @@ class Command(ChandleryCommand):
 
         with (
             worker_pool(options["workers"]) as executor,
-            listener_for(self.stderr, options["verbosity"]) as listen,
+            listener_for(self.stderr, options["verbosity"], in_steps=False) as listen,
             stop_flag() as should_stop,
             workers_watched(),
         ):

@@ -37,7 +37,7 @@ class Command(ChandleryCommand):
             dest="other",
             required=True,
             metavar="STORE_OR_PATH",
-            help="parquet:FOLDER or the folder of a lake; or a folder, ZIP or CSV of Kraken rows",
+            help="parquet:FOLDER or the folder of a lake; questdb://…; or a folder, ZIP or CSV of Kraken rows",
         )
         parser.add_argument("--markets", nargs="+", default=[], metavar="NAME", help="only these markets")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -46,7 +46,7 @@ class Command(ChandleryCommand):
         around = surroundings()
         here = open_store(around.store_url, around.home)
         if here.identity() is None:
-            raise NoStore(url=around.store_url)
+            raise NoStore(url=here.url)
         there = other_side(options["other"], around.home)
         found = list(compare_all(here, there, _wanted(options["markets"], {*here.series(), *there.series()})))
         if options["json"]:

@@ -24,7 +24,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.config.options import OPTIONS
-from chandlery.errors import ChandleryError
+from chandlery.errors import ChandleryError, UsageError
 from chandlery.exchanges.kraken.names import asset_ticker
 from chandlery.management.base import ChandleryCommand
 from chandlery.management.ingestion import PAUSED
@@ -34,6 +34,7 @@ from chandlery.sandbox.exchange import SandboxExchange
 from chandlery.sandbox.rest import SandboxApi
 from chandlery.sandbox.server import serve
 from chandlery.stores import open_store
+from chandlery.stores.parquet import ParquetLake
 
 #: Where the archives end, and what time it is on the made-up exchange.
 ARCHIVED_UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
@@ -51,6 +52,10 @@ PATIENCE_SECONDS = 120.0
 
 class NotTheTruth(ChandleryError):
     """The report and the made-up exchange disagree about {what}: reported {found}, true {expected}."""
+
+
+class NotEmpty(UsageError):
+    """{url} holds candles, and the demo makes its own; name a table that is not there yet"""
 
 
 class CommandFailed(ChandleryError):
@@ -73,6 +78,13 @@ class Home:
 
     folder: Path
     clock: HandSetClock = field(default_factory=HandSetClock)
+    #: Where its candles are kept.
+    store_url: str = field(default="parquet:data/candles", repr=False)
+
+    @property
+    def shown_store(self) -> str:
+        store = open_store(self.store_url, self.folder)
+        return str(store.root) if isinstance(store, ParquetLake) else store.url
 
     @property
     def log(self) -> Path:
@@ -99,10 +111,17 @@ class Command(ChandleryCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--folder", metavar="PATH", help="made anew (default: build/demo in the home folder)")
+        parser.add_argument(
+            "--store",
+            metavar="STORE",
+            default="parquet:data/candles",
+            help="keep its candles in questdb://…/TABLE instead, which has to be empty",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         named = options["folder"]
-        home = Home(Path(named).absolute() if named else Path(settings.CHANDLERY_HOME) / "build" / "demo")
+        folder = Path(named).absolute() if named else Path(settings.CHANDLERY_HOME) / "build" / "demo"
+        home = Home(folder, store_url=options["store"])
         made_up = exchange()
         with serve(SandboxApi(made_up, home.clock, rate=float(RATE))) as server:
             _start_afresh(home, server.url)
@@ -129,10 +148,10 @@ class Command(ChandleryCommand):
         self._run(home, [*ingest, "--incremental", "--yes"])
         self._say("Every figure of the report, and every candle, held against the truth")
         reported = json.loads(self._run(home, ["report_completeness", *what, "--json"], quiet=True))
-        self.stdout.write(f"  {_held_against_truth(exchange, home.folder, reported)}")
+        self.stdout.write(f"  {_held_against_truth(exchange, home, reported)}")
         self._say("What do I have?")
         self._run(home, ["report_completeness", *what])
-        self.stdout.write(f"\nThe candles are in {home.folder / 'data' / 'candles'}")
+        self.stdout.write(f"\nThe candles are in {home.shown_store}")
 
     def _say(self, text: str) -> None:
         self.stdout.write(f"\n▸ {text}\n")
@@ -172,10 +191,14 @@ def exchange() -> SandboxExchange:
 def _start_afresh(home: Home, api: str) -> None:
     """An empty home, with a tier of the made-up exchange's assets, and its address in place of Kraken's."""
     shutil.rmtree(home.folder, ignore_errors=True)
+    store = open_store(home.store_url, home.folder)
+    if any(store.series()):
+        raise NotEmpty(url=store.url)
     home.folder.mkdir(parents=True)
     tickers = ", ".join(f'"{asset_ticker(market.base)}"' for market in exchange().cast)
     (home.folder / "tiers.toml").write_text(f"[tiers]\nTIER1 = [{tickers}]\nTIER2 = []\nTIER3 = []\n")
     said = {"TIERS_FILE": "tiers.toml", "KRAKEN_API": api, "KRAKEN_RATE": RATE, "LOG_FILE": home.log.name}
+    said["CANDLE_STORE"] = home.store_url
     (home.folder / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
 
 
@@ -194,9 +217,9 @@ def _publish(exchange: SandboxExchange, folder: Path) -> list[str]:
     return said
 
 
-def _held_against_truth(exchange: SandboxExchange, home: Path, reported: dict[str, Any]) -> str:
+def _held_against_truth(exchange: SandboxExchange, home: Home, reported: dict[str, Any]) -> str:
     """What was compared. Raises NotTheTruth at the first figure or candle that differs."""
-    store = open_store("parquet:data/candles", home)
+    store = open_store(home.store_url, home.folder)
     slots = candles = 0
     expected_series = {(market.altname, int(interval)) for market in exchange.cast for interval in INTERVALS}
     found = {(entry["market"], entry["interval_minutes"]): entry for entry in reported["series"]}

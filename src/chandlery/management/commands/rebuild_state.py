@@ -49,7 +49,8 @@ class Command(ChandleryCommand):
         around = surroundings()
         sources = _sources(options["source"])
         # Nothing is forgotten for the sake of a store or a source that is none.
-        open_store(around.store_url, around.home).identity()
+        store = open_store(around.store_url, around.home)
+        store.identity()
         discover(Path(item) for item in options["source"])
         # Nobody may write while state is forgotten; the runs that read the files anew hold what they need themselves.
         with everything_held("rebuild_state", around.time_of_day):
@@ -59,7 +60,7 @@ class Command(ChandleryCommand):
         for path in sources:
             if path not in there:
                 self.stderr.write(f"Not there any more: {path}; what only it answered stays open.")
-        self.stdout.write(f"Counted {counted.candles:,} candles in {counted.series} series of {around.store_url}.")
+        self.stdout.write(f"Counted {counted.candles:,} candles in {counted.series} series of {store.url}.")
         failed = 0
         try:
             with (

@@ -8,7 +8,9 @@ from pathlib import Path
 from chandlery.candles.interval import Interval
 from chandlery.exchanges.kraken.archive.content import Content
 
-_NAME = re.compile(r"(?P<altname>[^/\\]+)_(?P<minutes>[1-9]\d{0,3})\.csv", re.IGNORECASE)
+#: Kraken's longest name has 13. A file of a longer one than this is something else, and state has no room for it.
+LONGEST_NAME = 32
+_NAME = re.compile(rf"(?P<altname>[^/\\]{{1,{LONGEST_NAME}}})_(?P<minutes>[1-9]\d{{0,3}})\.csv", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
