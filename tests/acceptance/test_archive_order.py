@@ -10,6 +10,7 @@ import pytest
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
+from chandlery.candles.timerange import TimeRange
 from chandlery.models import GapRecord, GapStatus
 from chandlery.pipeline.request import Selection
 from chandlery.sandbox.archives import write_archive
@@ -19,7 +20,8 @@ from chandlery.sandbox.exchange import SandboxExchange
 from tests.acceptance.against_truth import assert_same_lake, check_all
 from tests.acceptance.in_process import NOW, CoverageRow, Runs, coverage_rows, forgotten, lake_contents
 from tests.acceptance.truth import Ingested, Truth
-from tests.candles.builders import between
+from tests.acceptance.walked import check_rows
+from tests.candles.builders import at, between
 
 pytestmark = pytest.mark.django_db
 
@@ -27,25 +29,24 @@ THIN = SandboxExchange.small().only("ETHEUR", "ADAUSD")
 ALL = tuple(Interval)
 SIX = tuple(interval for interval in ALL if interval not in (Interval.M30, Interval.M240))
 SEVEN = tuple(interval for interval in ALL if interval != Interval.M30)
+CORRECTED = (between("2024-03-10 07:13", "2024-03-20 15:20"), between("2024-05-01", "2024-05-05"))
 
 #: Two complete sets, the later of which corrects the earlier; two quarters; and files that somebody had unpacked,
-#: cut off in the middle of a day.
+#: cut off in the middle of a day. All at the same intervals: where an old one alone has an interval, minutes that were
+#: corrected contradict it, and it is derived anew.
 ARCHIVES = {
     "whole Q1": Ingested(Edition.complete("2024Q1", intervals=SIX), Shape(naming=Naming.OLD)),
-    "Q1": Ingested(Edition.quarterly("2024Q1", intervals=SEVEN), Shape(naming=Naming.OLD, nested="master_q1")),
+    "Q1": Ingested(Edition.quarterly("2024Q1", intervals=SIX), Shape(naming=Naming.OLD, nested="master_q1")),
     "Q2": Ingested(Edition.quarterly("2024Q2", intervals=SIX), Shape(macosx=True)),
     "whole Q2": Ingested(
         Edition.complete(
             "2024Q2",
             intervals=SIX,
-            defects=(
-                Revised(between("2024-03-10 07:13", "2024-03-20 15:20")),
-                Revised(between("2024-05-01", "2024-05-05")),
-            ),
+            defects=tuple(map(Revised, CORRECTED)),
         ),
         Shape(Container.SPLIT, part_bytes=40_000),
     ),
-    "loose": Ingested(Edition.loose(between("2024-03-20", "2024-04-17 13:47")), Shape(Container.LOOSE)),
+    "loose": Ingested(Edition.loose(between("2024-03-20", "2024-04-17 13:47"), intervals=SIX), Shape(Container.LOOSE)),
 }
 ORDERS = list(permutations(ARCHIVES))
 #: Two of these are derived; of what they are derived from one is asked for and one is not.
@@ -139,3 +140,23 @@ def test_every_order_comes_to_the_same(
     tmp_path: Path, archives: dict[str, Path], few_at_once: Outcome, order: Sequence[str]
 ) -> None:
     assert_same(in_turn(tmp_path, archives, order, FEW), few_at_once)
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+def test_what_an_older_release_alone_holds_is_derived_anew_where_later_minutes_contradict_it(
+    tmp_path: Path, archives: dict[str, Path], later_first: bool
+) -> None:
+    old = write_archive(THIN, Edition.quarterly("2024Q1", intervals=SEVEN), tmp_path / "old").path
+    runs = Runs(tmp_path, Selection(SEVEN, markets=THIN.names, end=at("2024-04-01")))
+    for archive in (archives["whole Q2"], old) if later_first else (old, archives["whole Q2"]):
+        runs.ingest(archive)
+
+    truth = THIN
+    for within in CORRECTED:
+        truth = truth.revised(within, None)
+    for name in THIN.names:
+        series = Series("kraken", name, Interval.M240)
+        within = TimeRange(Interval.M240.floor(THIN.market(name).listed), at("2024-04-01"))
+        stored = lake_contents(runs.lake)[series].filter(pl.col("timestamp") < within.end)
+        check_rows(stored, truth.truth(series, within), name)
+    assert [(one["suspect"], one["gaps"]) for one in runs.report()["series"]] == [(0, [])] * 2 * len(SEVEN)
