@@ -23,7 +23,7 @@ from tests.acceptance.truth import Ingested, Truth
 from tests.acceptance.walked import check_rows
 from tests.candles.builders import at, between
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 THIN = SandboxExchange.small().only("ETHEUR", "ADAUSD")
 ALL = tuple(Interval)

@@ -23,7 +23,7 @@ from tests.acceptance.in_process import NOW, Runs, coverage_rows, forgotten, lak
 from tests.acceptance.truth import Ingested, Truth, truth_of
 from tests.candles.builders import at, between
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 EXCHANGE = SandboxExchange.small()
 #: Two thin markets, of which one begins and the other ends in these quarters: a run over them takes a blink.

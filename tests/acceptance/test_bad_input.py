@@ -224,6 +224,7 @@ def state_of(home: Path) -> dict[str, object]:
 XBT = ("--markets", "XBTUSD")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

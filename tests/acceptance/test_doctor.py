@@ -19,6 +19,8 @@ from tests.candles.builders import at
 from tests.databases import SERVER, copy_home, replace_state
 from tests.exchanges.kraken.archive.builders import hours, unpacked
 
+pytestmark = pytest.mark.slow
+
 NOW = at("2024-04-20 06:17") + timedelta(seconds=23)
 INGEST = ("ingest_kraken_unified", "--markets", "XBTUSD", "--intervals", "60", "--end-date", "2024-01-02", "--yes")
 

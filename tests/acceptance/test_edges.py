@@ -13,6 +13,8 @@ import pytest
 from tests.acceptance.commands import Commands
 from tests.candles.builders import at
 
+pytestmark = pytest.mark.slow
+
 NOW = "2024-08-01T00:00:00Z"
 
 

@@ -16,7 +16,7 @@ from tests.acceptance.in_process import forgotten
 from tests.acceptance.walks import Walking, walking
 from tests.candles.builders import at, between
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 #: Of what came before a gap, so much is in the lake where the ledger cannot be had.

@@ -49,6 +49,7 @@ def commands(tmp_path: Path) -> Commands:
     return run
 
 
+@pytest.mark.slow
 def test_an_accepted_finding_stays_accepted_and_its_slots_count_as_they_are(commands: Commands) -> None:
     [finding] = found_by(commands)
 
@@ -68,6 +69,7 @@ def test_an_accepted_finding_stays_accepted_and_its_slots_count_as_they_are(comm
     assert found_by(commands)[0]["state"] == "ACCEPTED"
 
 
+@pytest.mark.slow
 def test_an_audit_alone_reads_as_a_report_and_no_step_of_a_run(commands: Commands) -> None:
     told = commands("audit_candles", *SELECTION, "--anew", **CLOCK)
 
@@ -95,6 +97,7 @@ def test_a_finding_whose_cause_is_gone_is_resolved_with_its_time(commands: Comma
     assert line.startswith(f"Error: Finding {finding['id']} is RESOLVED since 2024-05-03 07:00 UTC")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

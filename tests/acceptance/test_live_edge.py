@@ -34,7 +34,7 @@ from tests.acceptance.in_process import Runs, forgotten, lake_contents, lake_row
 from tests.candles.builders import at, between
 from tests.sandbox.asked import Hands
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 #: A busy one, one that is listed while the archive's quarter runs, one that is listed half a day before NOW, and one
 #: that has gone since the quarter ended.

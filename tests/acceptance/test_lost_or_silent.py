@@ -20,6 +20,8 @@ from tests.acceptance.in_process import lake_rows
 from tests.acceptance.walked import ALL, Served, archive_in, check_candles, market, report_of, served
 from tests.candles.builders import at, between
 
+pytestmark = pytest.mark.slow
+
 #: Busy enough to be missed, and over three bases.
 CAST = (
     market("XBTUSD", "2023-12-02 10:07", 0.5),

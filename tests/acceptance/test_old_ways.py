@@ -26,6 +26,8 @@ from tests.conftest import CompletedRun
 from tests.databases import copy_home
 from tests.sandbox.asked import Hands
 
+pytestmark = pytest.mark.slow
+
 MARKET = SandboxMarket("ETHUSD", "ETH/USD", "XETH", "ZUSD", listed=at("2024-05-20 10:07"), share=0.2, depth=0.5)
 EXCHANGE = SandboxExchange(cast=(MARKET,), outages=())
 #: 720 hours before it are 2024-08-01 08:00.

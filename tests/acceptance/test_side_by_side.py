@@ -12,6 +12,8 @@ from tests.acceptance.against_truth import assert_same_lake
 from tests.acceptance.survival import EXCHANGE, MAIN, NOW, Gate, archive_in, assert_tidy, jobs_in, left_in, ran, started
 from tests.databases import Row, queried
 
+pytestmark = pytest.mark.slow
+
 COMMON = ("--workers", "1", "--yes", "-v", "2")
 #: No market is in both.
 TIERS = '[tiers]\nTIER1 = ["BTC"]\nTIER2 = ["ADA"]\n'

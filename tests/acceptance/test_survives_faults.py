@@ -29,7 +29,7 @@ from tests.acceptance.against_truth import assert_same_lake
 from tests.acceptance.in_process import Runs, coverage_rows, forgotten, lake_contents
 from tests.candles.builders import at
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 NOW = at("2024-04-20 06:17") + timedelta(seconds=23)
 EXCHANGE = SandboxExchange.small()
