@@ -1,15 +1,20 @@
 """Two runs at once on one state leave what they would have left one after the other."""
 
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from chandlery.candles.series import Series
+from chandlery.candles.timerange import TimeRange
 from chandlery.sandbox.rest import SandboxApi
 from chandlery.sandbox.server import serve
 from tests.acceptance.against_truth import assert_same_lake
+from tests.acceptance.deployments import SERVERS, Deployment
 from tests.acceptance.survival import EXCHANGE, MAIN, NOW, Gate, archive_in, assert_tidy, jobs_in, left_in, ran, started
+from tests.acceptance.walked import check_rows
 from tests.databases import Row, queried
 
 pytestmark = pytest.mark.slow
@@ -102,3 +107,55 @@ def test_of_other_intervals_of_the_same_markets_state_says_what_the_lake_holds(
         assert candles == inside, (name, minutes, start, end, kind)
     # Whatever was changed by the one is audited, or due to be.
     assert len(shared(home)["audits"]) == len(EXCHANGE.names)
+
+
+def truth_of(series: Series, stored: pl.DataFrame) -> pl.DataFrame:
+    """Of the time since its first stored candle: of minutes the API tells the newest alone."""
+    first = stored["timestamp"][0].replace(tzinfo=UTC)
+    return EXCHANGE.truth(series, TimeRange(first, series.interval.floor(NOW)))
+
+
+@pytest.mark.parametrize("deployment", [SERVERS], indirect=True)
+def test_disjoint_tiers_at_once_on_servers_lose_no_candle(
+    deployment: Deployment, exchange: tuple[Gate, str], tmp_path: Path
+) -> None:
+    tiers = tmp_path / "tiers.toml"
+    tiers.write_text(TIERS)
+    archive_in(deployment.home)
+
+    both_at_once(deployment.home, exchange, DISJOINT, TIERS_FILE=str(tiers), **deployment.settings)
+
+    stored = deployment.candles()
+    assert {(one.market, int(one.interval)) for one in stored} == {
+        (market, minutes) for market in ("ADAUSD", "XBTUSD") for minutes in (5, 60, 1440)
+    }
+    for series, rows in stored.items():
+        check_rows(rows, truth_of(series, rows), str(series))
+    counted = {(name, minutes): candles for name, minutes, *_, candles in counted_in(deployment.home)}
+    assert counted == {(one.market, int(one.interval)): rows.height for one, rows in stored.items()}
+
+
+@pytest.mark.parametrize("deployment", [SERVERS], indirect=True)
+def test_of_two_on_the_same_series_on_servers_one_is_refused(
+    deployment: Deployment, exchange: tuple[Gate, str]
+) -> None:
+    gate, url = exchange
+    home, asked = deployment.home, (MAIN, *INTERWOVEN[0], *COMMON)
+    archive_in(home)
+    with gate.held(0), started(home, url, *asked, **deployment.settings) as first:
+        gate.wait_for(1)
+        second = ran(home, url, *asked, **deployment.settings)
+        gate.open()
+        assert first.ended() == 0, first.text
+    assert (second.status, second.err.count("\n")) == (1, 1), second.err
+    assert " being written by job " in second.err
+    assert [status for _, status in jobs_in(home)] == ["COMPLETED"]
+
+
+def counted_in(home: Path) -> list[Row]:
+    """(market, minutes, candles) by what state knows."""
+    return queried(
+        home,
+        "select altname, interval_minutes, candles from chandlery_tradeddays "
+        "join chandlery_market m on market_id = m.id where candles > 0",
+    )
