@@ -19,6 +19,8 @@ from tests.conftest import CHECKOUT, clean_environment
 from tests.databases import copy_home, replace_state
 from tests.exchanges.kraken.archive.builders import HOUR, START, hours, unpacked
 
+pytestmark = pytest.mark.slow
+
 NOW, LATER = "2024-06-01T00:00:00Z", "2024-06-01T06:00:00Z"
 TWO_DAYS = ("--markets", "XBTUSD,ETHUSD", "--intervals", "60,1440", "--end-date", "2024-01-02")
 #: One day more than the files hold.

@@ -18,6 +18,8 @@ from tests.acceptance.in_process import NOW, Runs, lake_contents
 from tests.acceptance.truth import Ingested, Truth
 from tests.candles.builders import at, between
 
+pytestmark = pytest.mark.slow
+
 THIN = SandboxExchange.small().only("ETHEUR", "ADAUSD")
 LOOSE = Shape(Container.LOOSE)
 M1, M5, M15, M30, M60, M240, M720, M1440 = Interval

@@ -19,6 +19,8 @@ from tests.acceptance.walked import ALL, Served, archive_in, check_candles, mark
 from tests.candles.builders import at, between
 from tests.databases import queried
 
+pytestmark = pytest.mark.slow
+
 #: Two years and more of one, so that its first half lies beyond the daily window of 720 days.
 EXCHANGE = SandboxExchange(
     cast=(

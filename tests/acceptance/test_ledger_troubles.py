@@ -30,7 +30,7 @@ from tests.acceptance.odd_world import TROUBLE, OddWorld, odd_world
 from tests.acceptance.walked import market
 from tests.candles.builders import at, between
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 #: Nine days after the end of the archives.
 NOW = at("2024-07-09 06:17")
