@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from chandlery.stores import NoFolder, UnknownStore, open_store
 from chandlery.stores.parquet import DamagedIdentity, NotAFolder, ParquetLake, UnknownFormat, UnsafeName
 from chandlery.stores.parquet_writer import UnwritableLake
 from tests.candles.builders import at, between, candles_at, every
+from tests.conftest import CHECKOUT
 from tests.stores.contract import CHEAP, HOURLY, StoreContract
 from tests.stores.lakes import files_of, staged_in
 from tests.stores.turns import API, CUT_OFF, LIVE, NEW, OLD
@@ -228,3 +231,23 @@ def test_a_real_file_comes_back_row_by_row(lake: ParquetLake, shared_data: Path)
     assert lake.span(HOURLY) == between("2013-10-06 21:00", "2023-01-07 10:00")
     assert lake.write(HOURLY, candles.tail(1).with_columns(trades=pl.lit(10**6, pl.Int64)), LIVE).replaced == 1
     assert [name.rsplit("/")[-1] for name in files_of(lake)] == [f"{year}.parquet" for year in range(2013, 2024)]
+
+
+PANDAS_UNASKED = """
+import sys
+from pathlib import Path
+from chandlery.stores.parquet import ParquetLake
+from tests.stores.contract import CHEAP, HOURLY
+from tests.stores.turns import OLD
+lake = ParquetLake(Path(sys.argv[1]))
+lake.create()
+lake.write(HOURLY, CHEAP, OLD)
+print(lake.read(HOURLY).height, lake.count(HOURLY), lake.span(HOURLY) is None, "pandas" in sys.modules)
+"""
+
+
+def test_pandas_is_not_loaded_where_it_happens_to_be_installed(tmp_path: Path) -> None:
+    """It takes a command a quarter of a second, and pyarrow's conversions load it unasked."""
+    alone = [sys.executable, "-c", PANDAS_UNASKED, str(tmp_path / "lake")]
+    told = subprocess.run(alone, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.split()
+    assert told == [str(CHEAP.height), str(CHEAP.height), "False", "False"]
