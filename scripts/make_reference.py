@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 """Write docs/reference from the code: commands from their `--help`, settings from their table."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import django
+from django.core.management import load_command_class
+
 from chandlery.config.options import OPTIONS
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+PROGRAM = "manage.py"
 COMMANDS = (
     "ingest_kraken_unified",
     "report_completeness",
@@ -35,8 +40,8 @@ HIDDEN = ("--version", "--settings", "--pythonpath", "--traceback", "--no-color"
 def commands() -> str:
     """The page of commands."""
     parts = ["# Commands", "", "Made from `--help` by `scripts/make_reference.py`; a test keeps it true.", ""]
-    for name in COMMANDS:
-        parts += [f"## {name}", "", "```", _help(name), "```", ""]
+    for name, text in _helps().items():
+        parts += [f"## {name}", "", "```", text, "```", ""]
     return "\n".join(parts)
 
 
@@ -64,17 +69,22 @@ def pages() -> dict[Path, str]:
     return {folder / "commands.md": commands(), folder / "settings.md": settings()}
 
 
-def _help(name: str) -> str:
-    """As on a terminal of 100 columns, in a home that says nothing of this machine."""
+def _helps() -> dict[str, str]:
+    """By command, as on a terminal of 100 columns, in a home that says nothing of this machine."""
     environment = {**os.environ, "COLUMNS": "100", "CHANDLERY_HOME": "/home/you/chandlery", "WORKERS": "2"}
     shown = subprocess.run(
-        [sys.executable, str(CHECKOUT / "manage.py"), name, "--help"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, __file__, "--helps"], env=environment, capture_output=True, text=True, check=True
     ).stdout
-    return "\n".join(_without_hidden(shown.rstrip().splitlines()))
+    helps: dict[str, str] = json.loads(shown)
+    return {name: "\n".join(_without_hidden(text.rstrip().splitlines())) for name, text in helps.items()}
+
+
+def _print_helps() -> None:
+    """Of every command, in one process: settings are read once, from the environment it was started with."""
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "chandlery.config.settings", "CHANDLERY_PROGRAM": PROGRAM}
+    django.setup()
+    parsers = {name: load_command_class("chandlery", name).create_parser(PROGRAM, name) for name in COMMANDS}
+    json.dump({name: parser.format_help() for name, parser in parsers.items()}, sys.stdout)
 
 
 def _without_hidden(lines: list[str]) -> list[str]:
@@ -90,6 +100,9 @@ def _without_hidden(lines: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--helps"]:
+        _print_helps()
+        sys.exit()
     for path, text in pages().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
