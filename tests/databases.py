@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
+import django
 from filelock import FileLock
 
 CHECKOUT = Path(__file__).parents[1]
@@ -80,6 +81,17 @@ def tables(home: Path) -> list[str]:
     return [str(name) for (name,) in queried(home, query)]
 
 
+def migrate_ahead(home: Path) -> None:
+    """Where state is an SQLite file, put a migrated and empty one in `home`, as it is on a server from the start.
+
+    A first command would make the same, in a second; tests of that begin without.
+    """
+    if not database_url(home):
+        data = home / "data"
+        data.mkdir(parents=True)
+        shutil.copy(_template_file(), data / "chandlery.sqlite3")
+
+
 def copy_home(home: Path, to: Path) -> None:
     """All that is in `home`, its state included, where there is nothing yet."""
     shutil.copytree(home, to)
@@ -115,10 +127,31 @@ def _create(name: str, template: str) -> None:
 
 
 @cache
+def _template_file() -> Path:
+    """A migrated and empty SQLite file: one for each state of the migrations and of Django, kept for later runs."""
+    file = Path(tempfile.gettempdir()) / f"chandlery-{_template_name()}.sqlite3"
+    with FileLock(file.with_suffix(".lock")):
+        if not file.exists():
+            draft = file.with_suffix(".draft")
+            draft.unlink(missing_ok=True)
+            _migrate(f"sqlite:///{draft}")
+            with closing(sqlite3.connect(draft)) as database:
+                # In one file again, without the write-ahead log beside it.
+                database.execute("PRAGMA journal_mode=DELETE")
+            draft.rename(file)
+    return file
+
+
+@cache
+def _template_name() -> str:
+    content = b"".join(path.read_bytes() for path in sorted(MIGRATIONS.glob("*.py")))
+    return f"template_{sha256(content + django.__version__.encode()).hexdigest()[:20]}"
+
+
+@cache
 def _template() -> str:
     """The name of a database that is migrated and empty: one for each state of the migrations."""
-    content = b"".join(path.read_bytes() for path in sorted(MIGRATIONS.glob("*.py")))
-    name = f"template_{sha256(content).hexdigest()[:20]}"
+    name = _template_name()
     with FileLock(Path(tempfile.gettempdir()) / f"chandlery-{name}.lock"), _connected(SERVER) as server:
         if server.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
             draft = f"{name}_draft"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.commands import Commands
 from tests.acceptance.deployments import EMBEDDED, SERVERS, Deployment, postgres
-from tests.databases import kept_on
+from tests.databases import kept_on, migrate_ahead
 
 #: The same test with files, and with a QuestDB and a PostgreSQL.
 DEPLOYMENTS = (EMBEDDED, pytest.param(SERVERS, marks=pytest.mark.slow))
@@ -17,6 +17,7 @@ DEPLOYMENTS = (EMBEDDED, pytest.param(SERVERS, marks=pytest.mark.slow))
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     """What one command left behind is what the next one finds."""
     home: Path = tmp_path_factory.mktemp("home")
+    migrate_ahead(home)
     return Commands(home)
 
 
@@ -25,6 +26,7 @@ def fresh(tmp_path: Path) -> Commands:
     """A home of its own for one test."""
     home = tmp_path / "home"
     home.mkdir()
+    migrate_ahead(home)
     return Commands(home)
 
 
@@ -40,6 +42,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deplo
     home = tmp_path / "home"
     home.mkdir()
     if request.param == EMBEDDED:
+        migrate_ahead(home)
         yield Deployment(home)
         return
     server: str = request.getfixturevalue("postgres_server")

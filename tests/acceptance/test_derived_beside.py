@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from chandlery.candles.interval import Interval
 from chandlery.sandbox.archives import write_archive
 from chandlery.sandbox.editions import Edition
@@ -13,6 +15,7 @@ from tests.acceptance.in_process import lake_contents
 INGEST = "ingest_kraken_unified"
 
 
+@pytest.mark.slow
 def test_half_hours_that_would_be_made_of_quarter_hours_of_another_run_are_left_to_the_next(
     fresh: Commands, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_with_nothing_new_it_says_and_writes_nothing(daily: Daily) -> None:
     assert len(daily.asked()) == len(set(daily.asked())) <= 4
 
 
+@pytest.mark.slow
 def test_a_day_that_waits_for_its_last_hours_is_written_once(daily: Daily) -> None:
     """Made of hours that may still change, it is looked at by every run until these are settled."""
     daily.run()
@@ -122,6 +123,7 @@ def test_with_news_it_tells_the_last_point_what_was_fetched_and_the_new_candles(
     assert f"{int(share * 1000) / 10}% complete" in status[0]
 
 
+@pytest.mark.slow
 def test_what_it_brings_is_the_truth(daily: Daily) -> None:
     daily.run()
     truth = EdgeTruth(EXCHANGE, at("2024-07-01"), at("2024-10-01"))
@@ -150,6 +152,7 @@ def test_where_nothing_is_known_it_is_a_first_run(daily: Daily) -> None:
     assert "Last data point: none" in done.out
 
 
+@pytest.mark.slow
 def test_a_new_quarter_that_follows_what_is_known_is_read_and_older_holes_are_left(daily: Daily) -> None:
     """Known up to the middle of August; then nobody ran it until the archive of that quarter was there."""
     daily.run(now=at("2024-08-15 00:20"))
@@ -165,6 +168,7 @@ def test_a_new_quarter_that_follows_what_is_known_is_read_and_older_holes_are_le
     assert [gap["start"] for gap in hours["gaps"]] == ["2024-10-01T00:00:00Z"]
 
 
+@pytest.mark.slow
 def test_files_of_older_times_are_left_to_a_full_run_and_counted(daily: Daily) -> None:
     for old in daily.archives.iterdir():
         old.unlink()

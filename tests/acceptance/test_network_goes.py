@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from chandlery.candles.interval import Interval
 from chandlery.sandbox.archives import write_archive
 from chandlery.sandbox.editions import Edition
@@ -10,6 +12,7 @@ from tests.acceptance.commands import Commands
 from tests.acceptance.disturbed import FOUR, NAMES, assert_as_undisturbed, assert_clean, errors, sandbox, started
 
 
+@pytest.mark.slow
 def test_what_was_answered_before_it_went_is_kept_and_the_next_run_brings_the_rest(
     fresh: Commands, tmp_path: Path
 ) -> None:

@@ -164,6 +164,7 @@ def test_a_minute_later_only_what_changed_is_written(asked: Commands, server: HT
     assert changed_tables(second.state, third.state) <= {GAPS}
 
 
+@pytest.mark.slow
 def test_what_closed_and_what_was_revised_since_is_written_and_counted(
     fresh: Commands, server: HTTPServer, answers: Path
 ) -> None:
@@ -187,6 +188,7 @@ def test_what_closed_and_what_was_revised_since_is_written_and_counted(
     assert not stored["provisional"].any()
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_far_off_is_told(fresh: Commands, server: HTTPServer, answers: Path) -> None:
     serve(server, answers)
     near = run(fresh, server, "2025-11-11T00:17:30Z")

@@ -88,12 +88,15 @@ def without_its_database(home: Commands, other: Path) -> str:
             pointed_at_nothing,
             "CANDLE_STORE parquet:data/elsewhere is empty or not there, but the state in the database",
         ),
-        (
+        pytest.param(
             pointed_at_another_lake,
             "CANDLE_STORE parquet:data/foreign is not the store that the state in the database speaks of",
+            marks=pytest.mark.slow,
         ),
-        (emptied, "CANDLE_STORE parquet:data/candles is empty or not there"),
-        (without_one_series, "CANDLE_STORE parquet:data/candles lacks 1 of 4 series"),
+        pytest.param(emptied, "CANDLE_STORE parquet:data/candles is empty or not there", marks=pytest.mark.slow),
+        pytest.param(
+            without_one_series, "CANDLE_STORE parquet:data/candles lacks 1 of 4 series", marks=pytest.mark.slow
+        ),
         (
             without_its_database,
             "CANDLE_STORE parquet:data/candles holds candles of which the state in the database knows nothing",

@@ -141,9 +141,15 @@ class Held:
 
 
 WHERE = ["files", "requests", "an answer", "derivation"]
+#: One of each kind at once, all of them in the slow set.
 STOPS = [
-    *(pytest.param(where, signal.SIGINT, id=f"Ctrl-C-{where}") for where in WHERE),
-    *(pytest.param(where, signal.SIGTERM, id=f"SIGTERM-{where}", marks=pytest.mark.slow) for where in WHERE),
+    pytest.param(
+        *(where, number),
+        id=f"{name}-{where}",
+        marks=() if (name, where) in {("Ctrl-C", "requests"), ("SIGTERM", "files")} else pytest.mark.slow,
+    )
+    for name, number in (("Ctrl-C", signal.SIGINT), ("SIGTERM", signal.SIGTERM))
+    for where in WHERE
 ]
 
 
@@ -165,7 +171,9 @@ def test_a_run_that_is_asked_to_stop_is_paused_and_goes_on_as_if_undisturbed(
     check_goes_on(home, url, run.text, undisturbed)
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize(
+    "where", [pytest.param(where, marks=() if where == "derivation" else pytest.mark.slow) for where in WHERE]
+)
 def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
     home: Path, exchange: tuple[Gate, str], archived: Path, undisturbed: Left, where: str
 ) -> None:

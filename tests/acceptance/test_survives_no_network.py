@@ -67,6 +67,7 @@ def test_archives_are_ingested_one_line_is_said_and_the_next_run_makes_up_for_it
     assert state == other_state
 
 
+@pytest.mark.slow
 def test_under_cron_it_is_the_one_line_and_the_status(
     home: Path, nowhere: str, exchange: tuple[SandboxApi, str]
 ) -> None:
@@ -91,6 +92,7 @@ def test_who_does_not_want_the_exchange_to_be_asked_is_obeyed(
     assert "6 ingested, 0 skipped, 0 failed" in done.out
 
 
+@pytest.mark.slow
 def test_nothing_is_left_open_with_or_without_a_network(
     home: Path, nowhere: str, exchange: tuple[SandboxApi, str]
 ) -> None:

@@ -96,6 +96,7 @@ def test_others_are_told_who_works_on_these_series_and_change_nothing(
     check_as(home, undisturbed)
 
 
+@pytest.mark.slow
 def test_another_interval_of_the_same_market_is_worked_on_beside_it(home: Path, exchange: tuple[Gate, str]) -> None:
     gate, url = exchange
     with gate.held(0, Interval.M60), started(home, url, MAIN, *MARKETS, "--intervals", "60") as first:
@@ -109,6 +110,7 @@ def test_another_interval_of_the_same_market_is_worked_on_beside_it(home: Path, 
     assert_tidy(home)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_keeps_its_series_and_those_of_a_killed_one_are_free_at_once(
     home: Path, exchange: tuple[Gate, str], undisturbed: Left
 ) -> None:
@@ -128,6 +130,7 @@ def test_a_stopped_run_keeps_its_series_and_those_of_a_killed_one_are_free_at_on
     check_as(home, undisturbed)
 
 
+@pytest.mark.slow
 def test_side_by_side_they_do_not_ask_more_often_than_the_exchange_bears(home: Path) -> None:
     """One market, so one budget; the sandbox refuses what is too much for it."""
     api = SandboxApi(EXCHANGE, lambda: NOW, rate=4)

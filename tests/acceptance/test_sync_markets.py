@@ -66,6 +66,7 @@ def test_changes_are_told_by_name_and_recorded(fresh: Commands, httpserver: HTTP
     assert [done.status for done in (first, second, third, back)] == [0] * 4
 
 
+@pytest.mark.slow
 def test_verbosity_0_prints_errors_only(fresh: Commands, httpserver: HTTPServer, real: dict[str, Any]) -> None:
     done = sync(fresh, httpserver, changed(real), "-v", "0")
     nobody = fresh("sync_markets", "-v", "0", KRAKEN_API="http://127.0.0.1:1", KRAKEN_RETRY_WAIT="0")

@@ -129,6 +129,7 @@ def test_killed_ten_times_it_ends_the_same_and_asks_for_no_page_twice(
         assert sum(times) - len(times) <= KILLS, name
 
 
+@pytest.mark.slow
 def test_a_release_that_lacks_a_market_is_not_believed_where_the_exchange_counts_its_trades(tmp_path: Path) -> None:
     commands = Commands(tmp_path, trades=True)
     archive_in(tmp_path, exchange=EXCHANGE.only("ETHUSD"))

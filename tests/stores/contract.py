@@ -197,34 +197,6 @@ class StoreContract:
             writer.commit()
         assert opening(store) == [100.0]
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(st.sampled_from([Interval.M1, Interval.M60, Interval.M720]), st.lists(turns, min_size=1, max_size=5))
-    def test_any_writes_and_clears_leave_what_a_dict_would_hold(
-        self, store: CandleStore, interval: Interval, work: list[Turn]
-    ) -> None:
-        series = Series("kraken", f"M{next(examples)}", interval)
-        model: dict[datetime, Row] = {}
-        recorded: dict[str, int] = {}
-        for turn in work:
-            before, model = model, expected_of(model, turn, interval)
-            written = take(store, series, turn)
-            gone = sorted(set(before) - set(model))
-            assert (written.inserted, written.removed) == (len(set(model) - set(before)), len(gone))
-            assert written.first_removed == (gone[0] if gone else None)
-            if turn.lost:
-                written = take(store, series, turn)
-                assert (written.inserted, written.replaced, written.removed) == (0, 0, 0)
-            assert store.read(series, origin=True).to_dicts() == [model[t] for t in sorted(model)]
-            assert store.slots(series).to_list() == sorted(model)
-            assert store.count(series) == len(model)
-            assert store.span(series) == (TimeRange(min(model), max(model) + interval.delta) if model else None)
-            assert (series in store.series()) == bool(model)
-            # Whoever lays what a write tells over what was told before always knows what is stored.
-            for piece in written.days:
-                told = {str(piece.first_day + timedelta(days=i)): int(n) for i, n in enumerate(piece.counts)}
-                recorded |= told
-            assert {day: n for day, n in recorded.items() if n} == days_of(store.day_counts(series))
-
     @pytest.mark.parametrize(
         ("better", "worse"),
         [
@@ -355,3 +327,35 @@ class StoreContract:
             store.write(series, candles_at(midnight, price=100.0 + n), OLD)
         assert sorted(store.series()) == all_series
         assert [opening(store, series) for series in all_series] == [[100.0], [101.0], [102.0], [103.0], [104.0]]
+
+
+class AgainstModel:
+    """Whatever is done to a store, it holds what the simplest thing that could hold it does."""
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.sampled_from([Interval.M1, Interval.M60, Interval.M720]), st.lists(turns, min_size=1, max_size=5))
+    def test_any_writes_and_clears_leave_what_a_dict_would_hold(
+        self, store: CandleStore, interval: Interval, work: list[Turn]
+    ) -> None:
+        series = Series("kraken", f"M{next(examples)}", interval)
+        model: dict[datetime, Row] = {}
+        recorded: dict[str, int] = {}
+        for turn in work:
+            before, model = model, expected_of(model, turn, interval)
+            written = take(store, series, turn)
+            gone = sorted(set(before) - set(model))
+            assert (written.inserted, written.removed) == (len(set(model) - set(before)), len(gone))
+            assert written.first_removed == (gone[0] if gone else None)
+            if turn.lost:
+                written = take(store, series, turn)
+                assert (written.inserted, written.replaced, written.removed) == (0, 0, 0)
+            assert store.read(series, origin=True).to_dicts() == [model[t] for t in sorted(model)]
+            assert store.slots(series).to_list() == sorted(model)
+            assert store.count(series) == len(model)
+            assert store.span(series) == (TimeRange(min(model), max(model) + interval.delta) if model else None)
+            assert (series in store.series()) == bool(model)
+            # Whoever lays what a write tells over what was told before always knows what is stored.
+            for piece in written.days:
+                told = {str(piece.first_day + timedelta(days=i)): int(n) for i, n in enumerate(piece.counts)}
+                recorded |= told
+            assert {day: n for day, n in recorded.items() if n} == days_of(store.day_counts(series))

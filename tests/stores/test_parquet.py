@@ -23,7 +23,7 @@ from chandlery.stores.parquet import DamagedIdentity, NotAFolder, ParquetLake, U
 from chandlery.stores.parquet_writer import UnwritableLake
 from tests.candles.builders import at, between, candles_at, every
 from tests.conftest import CHECKOUT
-from tests.stores.contract import CHEAP, HOURLY, StoreContract
+from tests.stores.contract import CHEAP, HOURLY, AgainstModel, StoreContract
 from tests.stores.lakes import files_of, staged_in
 from tests.stores.turns import API, CUT_OFF, LIVE, NEW, OLD
 from tests.stores.writers import three_years
@@ -32,7 +32,7 @@ MINUTES = Series("kraken", "XBTUSD", Interval.M1)
 FOLDER = "exchange=kraken/market=XBTUSD/interval=60"
 
 
-class TestParquetLake(StoreContract):
+class TestParquetLake(StoreContract, AgainstModel):
     @pytest.fixture
     def store(self, lake: ParquetLake) -> ParquetLake:
         return lake

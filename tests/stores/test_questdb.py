@@ -20,7 +20,7 @@ from chandlery.stores.questdb_wal import LostTable, TableSuspended
 from chandlery.stores.stored import STORED_SCHEMA
 from tests.candles.builders import between, candles_at, every
 from tests.questdb_servers import PASSWORD, TestServer
-from tests.stores.contract import CHEAP, DEAR, HOURLY, StoreContract, opening
+from tests.stores.contract import CHEAP, DEAR, HOURLY, AgainstModel, StoreContract, opening
 from tests.stores.turns import API, CUT_OFF, LIVE, NEW, OLD, TRADES
 from tests.stores.writers import write_hours_through
 
@@ -39,6 +39,13 @@ def questdb(candle_table: str) -> QuestDBStore:
 
 
 class TestQuestDB(StoreContract):
+    @pytest.fixture
+    def store(self, questdb: QuestDBStore) -> QuestDBStore:
+        return questdb
+
+
+@pytest.mark.slow
+class TestQuestDBAgainstModel(AgainstModel):
     @pytest.fixture
     def store(self, questdb: QuestDBStore) -> QuestDBStore:
         return questdb
