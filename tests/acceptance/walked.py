@@ -86,6 +86,10 @@ class Served:
                 found[method, query["pair"], query.get("interval") or f"{query.get('since', '')}{single}"] += 1
         return found
 
+    def pages(self) -> Counter[tuple[str, str]]:
+        """(market, cursor) of every page of trades that was asked for."""
+        return Counter({key[1:]: times for key, times in self.asked().items() if key[0] == "Trades"})
+
 
 @contextmanager
 def served(exchange: SandboxExchange = EXCHANGE, now: datetime = NOW, quirks: Quirks | None = None) -> Iterator[Served]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.candles.verdict import Life
 from chandlery.pipeline.walks import Price, TradeWalk, Trail, requests_of
 from tests.candles.builders import at, between
 
@@ -32,8 +33,10 @@ def trail(
     budget: int | None = None,
     walked: Mapping[str, RangeSet] | None = None,
     standing: Mapping[str, datetime] | None = None,
+    first_trade: datetime | None = None,
 ) -> Trail:
-    return Trail(UNTIL, frozenset(markets), price, budget, walked or {}, standing or {})
+    lives = {"XBTUSD": Life(first_trade)}
+    return Trail(UNTIL, frozenset(markets), price, budget, walked or {}, standing or {}, lives)
 
 
 def walks(
@@ -113,6 +116,15 @@ def test_what_was_walked_of_one_market_says_nothing_of_another() -> None:
     of = trail(markets=("XBTUSD", "ETHUSD"), walked={"ETHUSD": RangeSet([OLD])})
 
     assert ranges(walks(of, OLD)) == {"XBTUSD": [OLD]}
+
+
+def test_before_a_first_trade_there_is_nothing_to_walk() -> None:
+    """The rest of a walk was done: what is left of the coarse slot that holds the first trade lies before it."""
+    first_trade = at("2024-06-01 09:33")
+    of = trail(walked={"XBTUSD": RangeSet([TimeRange(first_trade, UNTIL)])}, first_trade=first_trade)
+
+    assert walks(of, between("2024-06-01 08:00", "2024-06-01 12:00"), within=series(240)) == []
+    assert walks(trail(first_trade=first_trade), OLD)[0].ranges == RangeSet([TimeRange(first_trade, OLD.end)])
 
 
 def test_markets_that_are_not_listed_are_not_walked() -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.candles.verdict import Life
 from chandlery.exchanges.kraken.api.trades import PAGE_ROWS
 
 Price = Callable[[str, TimeRange], float | None]
@@ -39,7 +40,8 @@ class Trail:
     """Whose trades can be walked, up to `until` (the newest closed minute), at what price.
 
     `budget`: requests that may be spent on it, None: any number. `walked`: what was walked already. `standing`: how far
-    walks came that were interrupted; they are finished, whatever else could tell the rest.
+    walks came that were interrupted; they are finished, whatever else could tell the rest. `lives`: when each market
+    traded: of a coarse slot with its first trade, the minutes before that trade are not walked.
     """
 
     until: datetime
@@ -48,6 +50,7 @@ class Trail:
     budget: int | None = None
     walked: Mapping[str, RangeSet] = field(default_factory=dict)
     standing: Mapping[str, datetime] = field(default_factory=dict)
+    lives: Mapping[str, Life] = field(default_factory=dict)
 
     def walks(
         self, left: Mapping[Series, RangeSet], asked: Mapping[Series, RangeSet], ends: Mapping[Series, datetime]
@@ -71,6 +74,8 @@ class Trail:
         found = []
         for (exchange, market), ranges in wanted.items():
             due = ranges - self.walked.get(market, RangeSet())
+            if due.span is not None and (life := self.lives.get(market)):
+                due = due - life.unlisted(due.span, Interval.M1)
             if due:
                 found.append(self._priced(Series(exchange, market, Interval.M1), due))
         return self._affordable(found)
