@@ -19,6 +19,9 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14 python)
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
+# Two at a time, the files in their order: the long ones come first, and no worker is left alone with one at the end.
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
@@ -39,18 +42,18 @@ demo: $(INSTALLED)
 	@$(PY) manage.py demo
 
 test: $(INSTALLED)
-	@$(PY) -m pytest -n 2 --dist loadfile -q
+	@$(PY) -m pytest $(BESIDE) -q
 
 test-slow: $(INSTALLED)
-	@$(PY) -m pytest -n 2 --dist loadfile -q -m slow
+	@$(PY) -m pytest $(BESIDE) -q -m slow
 
 test-all: $(INSTALLED)
-	@$(PY) -m pytest -n 2 --dist loadfile -q -m "slow or not slow"
+	@$(PY) -m pytest $(BESIDE) -q -m "slow or not slow"
 
 # Without a server this fails: to fall back on SQLite would say nothing of PostgreSQL.
 test-postgres: $(INSTALLED)
 	@url="$$(scripts/postgres start)" && TEST_DATABASE_URL="$$url" \
-		$(PY) -m pytest -n 2 --dist loadfile -q $(if $(SLOW),-m "slow or not slow") $(TESTS)
+		$(PY) -m pytest $(BESIDE) -q $(if $(SLOW),-m "slow or not slow") $(TESTS)
 
 check: lint types contracts test
 

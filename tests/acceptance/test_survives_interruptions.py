@@ -198,8 +198,8 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
     ("number", "times"),
     [
         pytest.param(signal.SIGKILL, 20, id="killed"),
-        pytest.param(signal.SIGINT, 8, id="Ctrl-C"),
-        pytest.param(signal.SIGTERM, 8, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 5, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, 5, id="SIGTERM"),
     ],
 )
 def test_stopped_at_random_moments_again_and_again_jobs_end_as_if_undisturbed(
