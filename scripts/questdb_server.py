@@ -84,7 +84,7 @@ class LocalServer:
                 process = subprocess.Popen(
                     ["java", f"-Xmx{self.memory}", "-p", str(jar), "-m", "io.questdb/io.questdb.ServerMain",
                      "-d", str(self.data)],
-                    env={**os.environ, **self._settings(), **self.extra},
+                    env={**os.environ, **self.settings(), **self.extra},
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
             _children[process.pid] = process
@@ -122,7 +122,8 @@ class LocalServer:
     def _record(self) -> Path:
         return self.data / "server.json"
 
-    def _settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
+        """What the server is told, by the names of its settings in the environment; `extra` may say otherwise."""
         ports = self.ports
         return {
             "QDB_HTTP_BIND_TO": f"127.0.0.1:{ports.http}",
