@@ -1,10 +1,12 @@
 """The checkup of a machine on which not everything may be looked at: a line of what to do, never a traceback."""
 
+import importlib.metadata
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,19 @@ def test_a_secret_of_somebody_else(around: Path, name: str) -> None:
     """The settings in such a file would not count."""
     path = unreadable(around / "home" / name)
     assert wrong() == {"secrets": (f"{path} cannot be looked at: Permission denied", REMEDY)}
+
+
+@pytest.mark.parametrize("scheme", ["questdb", "questdbs"])
+def test_the_client_of_questdb_is_looked_at_where_candles_are_there(
+    around: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    def version(name: str) -> str:
+        if name == "questdb":
+            raise PackageNotFoundError(name)
+        return importlib.metadata.version(name)
+
+    monkeypatch.setattr("chandlery.management.checking.version", version)
+    settings.CANDLE_STORE = f"{scheme}://127.0.0.1:9/candles"
+    said, remedy = wrong()["python"]
+    assert said.startswith("questdb is not installed, ")
+    assert remedy.startswith("pip install 'questdb")

@@ -87,7 +87,7 @@ def _settings(home: Path) -> Check:
 def _libraries() -> list[Library]:
     """Those that are required, as the package says it, and those that the settings make necessary."""
     needed = {_OF_POSTGRES} if not _is_sqlite() else set()
-    needed |= {_OF_QUESTDB} if settings.CANDLE_STORE.startswith("questdb:") else set()
+    needed |= {_OF_QUESTDB} if settings.CANDLE_STORE.startswith(("questdb:", "questdbs:")) else set()
     found = []
     for line in requires("chandlery") or ():
         requirement, _, condition = line.partition(";")
