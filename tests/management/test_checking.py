@@ -96,11 +96,20 @@ def test_a_log_in_a_closed_folder(around: Path, settings: Settings) -> None:
     assert wrong() == {"folders": (f"{settings.LOG_FILE.parent} cannot be looked at: Permission denied", REMEDY)}
 
 
-@pytest.mark.parametrize("name", ["secret_key", "settings.env"])
-def test_a_secret_of_somebody_else(around: Path, name: str) -> None:
-    """The settings in such a file would not count."""
-    path = unreadable(around / "home" / name)
+def test_a_key_of_somebody_else(around: Path) -> None:
+    path = unreadable(around / "home" / "secret_key")
     assert wrong() == {"secrets": (f"{path} cannot be looked at: Permission denied", REMEDY)}
+
+
+def test_settings_of_somebody_else(around: Path) -> None:
+    path = unreadable(around / "home" / "settings.env")
+    assert wrong() == {
+        "settings": (
+            f"The settings file {path} cannot be read: Permission denied",
+            "let the user who runs this read it: chown, chmod",
+        ),
+        "secrets": (f"{path} cannot be looked at: Permission denied", REMEDY),
+    }
 
 
 @pytest.mark.parametrize("scheme", ["questdb", "questdbs"])

@@ -55,7 +55,7 @@ _SECRET = re.compile(r"^\s*(?:export\s+)?(?:SECRET_KEY=\S|\w+=\S*://[^/\s]*:[^/\
 def checks(*, offline: bool) -> Iterator[Check]:
     """One after the other; `offline` asks nothing of the exchange."""
     home = Path(settings.CHANDLERY_HOME)
-    yield _looked("settings", lambda: _settings(home))
+    yield _settings(home)
     yield judge_python(sys.version_info[:3], _libraries())
     yield _looked("folders", lambda: _folders(home))
     yield _looked("secrets", lambda: _secrets(home))
@@ -79,9 +79,10 @@ def _looked(name: str, look: Callable[[], Check]) -> Check:
 def _settings(home: Path) -> Check:
     try:
         tiers()
+        misspelt = misspelt_settings(home)
     except ChandleryError as error:
         return of_error("settings", error, "mend what TIERS_FILE names")
-    return judge_settings(home, misspelt_settings(home), settings.CLOCK)
+    return judge_settings(home, misspelt, settings.CLOCK)
 
 
 def _libraries() -> list[Library]:
@@ -137,7 +138,7 @@ def _folders(home: Path) -> Check:
 
 def _secrets(home: Path) -> Check:
     files = [home / name for name in (SECRET_KEY_FILE, *SETTINGS_FILES)]
-    # A settings file without a secret in it may be read by all. One that we cannot read is as good as not there.
+    # A settings file without a secret in it may be read by all. One that we cannot read is as good as none.
     held = [path for path in files if path.is_file() and (_holds_secret(path) or path.name == SECRET_KEY_FILE)]
     return judge_secrets({path: path.stat().st_mode for path in held})
 
