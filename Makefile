@@ -8,7 +8,7 @@
 #                   the fast tests with state in PostgreSQL, which scripts/postgres starts; SLOW=1: all of them,
 #                   TESTS="tests/models …": some
 #   make check      what has to pass before a commit: format, lint, types, import contracts, fast tests
-#   make bench      the benchmark
+#   make bench      the benchmark; all of it needs Java 17, Maven and wrk, and what cannot be measured counts as missed
 #   make lock       newest versions into requirements/*.txt
 #   make clean      away with .venv and all that was built; data stays
 #

@@ -1,4 +1,6 @@
-"""`make bench`: run every benchmark, print the ratios, write build/bench.json. Ends with 1 if a target is missed."""
+"""`make bench`: run every benchmark, print the ratios, write build/bench.json. Ends with 1 if a target is missed or
+not measured: one needs Java 17 and Maven, one needs wrk.
+"""
 
 import json
 import sys

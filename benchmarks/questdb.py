@@ -38,14 +38,14 @@ _tables = count()
 
 
 def run(folder: Path) -> dict[str, Any]:
-    """Figures of this machine; nothing but a word where no server can be started."""
+    """Figures of this machine; where no server can be started, why, and that the target is not met."""
     print("QuestDB: 5,000,000 minutes of 5 markets through our store, against a bare loop of Sender.dataframe")
     try:
         with _server(folder) as port:
             return _measured(port)
     except ServerError as error:
-        print(f"  left out: {error}\n")
-        return {"left_out": str(error), "targets_met": True}
+        print(f"  not measured, so not met: {error}\n")
+        return {"left_out": str(error), "targets_met": False}
 
 
 def _measured(port: int) -> dict[str, Any]:

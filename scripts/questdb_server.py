@@ -3,7 +3,7 @@
     scripts/questdb start [--port 9000] [--data FOLDER] [--memory 512m]
 
 The server is one Maven artifact, which the ordinary Maven client brings. What was not started here is left alone: a
-process counts as ours if its number and its start time are those that were written down.
+process counts as ours if its number and, but for a correction of the clock, its start are those that were written down.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from chandlery.pipeline.process_identity import ProcessIdentity, is_alive
+
 VERSION = "9.3.4"
 CHECKOUT = Path(__file__).parents[1]
 JAR = CHECKOUT / "build" / "questdb" / f"questdb-{VERSION}.jar"
@@ -31,6 +33,9 @@ PATIENCE_SECONDS = 60.0
 #: Warnings and errors; each query would be a line of its own otherwise.
 _LOG_CONF = "writers=stdout\nw.stdout.class=io.questdb.log.LogConsoleWriter\nw.stdout.level=CRITICAL,ERROR,ADVISORY\n"
 
+
+#: A proxy knows nothing of this machine's own.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 #: Servers that this process has started: it is for it to notice that they have ended.
 _children: "dict[int, subprocess.Popen[bytes]]" = {}
@@ -84,18 +89,19 @@ class LocalServer:
                 process = subprocess.Popen(
                     ["java", f"-Xmx{self.memory}", "-p", str(jar), "-m", "io.questdb/io.questdb.ServerMain",
                      "-d", str(self.data)],
-                    env={**os.environ, **self._settings(), **self.extra},
+                    env={**os.environ, **self.settings(), **self.extra},
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
             _children[process.pid] = process
-            facts = {"pid": process.pid, "started": psutil.Process(process.pid).create_time(), "http": self.ports.http}
+            started = psutil.Process(process.pid).create_time()
+            facts = {"pid": process.pid, "started": started, "http": self.ports.http}
             self._record.write_text(json.dumps(facts))
             self._wait_until_healthy(process)
         return True
 
     def stop(self) -> bool:
-        """End the server if it is ours; whether there was one."""
-        process = self.process()
+        """End the server if it is ours; whether there was one. What is written down of it goes when it has ended."""
+        known, process = self._known(), self.process()
         if process is not None:
             process.terminate()
             try:
@@ -105,24 +111,42 @@ class LocalServer:
                 process.wait(PATIENCE_SECONDS)
             if process.pid in _children:
                 _children.pop(process.pid).wait()
-        self._record.unlink(missing_ok=True)
+        if known is not None:
+            self._record.unlink(missing_ok=True)
         return process is not None
+
+    def is_up(self) -> bool:
+        """Whether it answers, be it that it wants a password."""
+        try:
+            with _OPENER.open(f"http://127.0.0.1:{self.ports.health}/status", timeout=5):
+                return True
+        except urllib.error.HTTPError as error:
+            return error.code in (401, 403)
+        except OSError:
+            return False
 
     def process(self) -> psutil.Process | None:
         """The process that was started here, if it still runs."""
+        known = self._known()
+        try:
+            return psutil.Process(known.pid) if known is not None and is_alive(known) else None
+        except psutil.NoSuchProcess:
+            return None
+
+    def _known(self) -> ProcessIdentity | None:
+        """The process that was written down, whether or not it still runs."""
         try:
             facts = json.loads(self._record.read_text())
-            process = psutil.Process(facts["pid"])
-            ours = process.create_time() == facts["started"] and process.status() != psutil.STATUS_ZOMBIE
-        except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+            return ProcessIdentity(socket.gethostname(), int(facts["pid"]), float(facts["started"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return process if ours else None
 
     @property
     def _record(self) -> Path:
         return self.data / "server.json"
 
-    def _settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
+        """What the server is told, by the names of its settings in the environment; `extra` may say otherwise."""
         ports = self.ports
         return {
             "QDB_HTTP_BIND_TO": f"127.0.0.1:{ports.http}",
@@ -146,13 +170,9 @@ class LocalServer:
     def _wait_until_healthy(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.ports.health}/status", timeout=5):
-                    return
-            except urllib.error.HTTPError:
-                return  # it wants a password, so it is up
-            except OSError:
-                time.sleep(0.05)
+            if self.is_up():
+                return
+            time.sleep(0.05)
         self.stop()
         last = (self.data / "questdb.log").read_text(errors="replace").strip().splitlines()[-1:]
         raise ServerError(f"QuestDB did not come up{': ' + last[0] if last else ''}; see {self.data / 'questdb.log'}")

@@ -17,6 +17,7 @@ import yaml
 from django.core.management import get_commands
 
 from chandlery.config.options import OPTIONS
+from scripts.questdb_server import LocalServer
 from tests.conftest import CHECKOUT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
@@ -108,6 +109,11 @@ def test_images_of_others_are_pinned() -> None:
     others = [service["image"] for name, service in SERVICES.items() if name not in OURS]
     assert [image for image in others if not re.fullmatch(r"[a-z/]+:\d+\.\d+(\.\d+)?(-[a-z]+)?", image)] == []
     assert len(others) == 2
+
+
+def test_questdb_acknowledges_what_is_on_the_disk_as_the_checkouts_own_does() -> None:
+    name = "QDB_CAIRO_COMMIT_MODE"
+    assert SERVICES["questdb"]["environment"].get(name) == LocalServer().settings()[name] == "sync"
 
 
 def test_nothing_is_published_beyond_this_machine() -> None:

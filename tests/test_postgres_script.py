@@ -19,11 +19,18 @@ Script = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def script() -> Iterator[Script]:
-    """`script("start")`, for a cluster in a folder that PostgreSQL's own user can come into."""
+def cluster() -> Iterator[Path]:
+    """A place for a cluster that PostgreSQL's own user can come into; nothing is there yet."""
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     folder.chmod(0o755)
-    environment = os.environ | {"CHANDLERY_POSTGRES_DIR": str(folder / "postgres")}
+    yield folder / "postgres"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def script(cluster: Path) -> Iterator[Script]:
+    """`script("start")`, for that cluster."""
+    environment = os.environ | {"CHANDLERY_POSTGRES_DIR": str(cluster)}
     environment.pop("CHANDLERY_POSTGRES_PORT", None)
 
     def run(verb: str) -> "subprocess.CompletedProcess[str]":
@@ -32,7 +39,6 @@ def script() -> Iterator[Script]:
 
     yield run
     run("stop")
-    shutil.rmtree(folder)
 
 
 def answers(url: str) -> object:
@@ -63,6 +69,37 @@ def test_a_server_that_it_did_not_start_is_left_alone(script: Script) -> None:
     assert beside != SERVER
     assert script("stop").returncode == 0
     assert answers(SERVER) is not None
+
+
+def test_a_server_in_a_folder_that_it_did_not_make_is_left_alone(script: Script, cluster: Path) -> None:
+    url = script("start").stdout.strip()
+    (cluster / "made").rename(cluster.parent / "made")
+    try:
+        assert script("status").returncode == 1
+        assert script("start").returncode == 1
+        assert script("stop").stderr == "PostgreSQL does not run\n"
+        assert answers(url) is not None
+    finally:
+        (cluster.parent / "made").rename(cluster / "made")
+
+
+def test_what_was_interrupted_in_the_making_is_made_anew(script: Script, cluster: Path) -> None:
+    """A server that runs already included: its database may not be there yet."""
+    import psycopg
+
+    with psycopg.connect(script("start").stdout.strip(), autocommit=True) as connection:
+        connection.execute("create table kept (n int)")
+    (cluster / "made").rename(cluster / "making")
+    with psycopg.connect(script("start").stdout.strip()) as connection:
+        assert connection.execute("select to_regclass('kept')").fetchone() == (None,)
+    assert ((cluster / "made").exists(), (cluster / "making").exists()) == (True, False)
+
+
+def test_only_what_it_makes_changes_its_owner(script: Script, cluster: Path) -> None:
+    cluster.mkdir()
+    before = cluster.stat()
+    assert answers(script("start").stdout.strip()) == ("chandlery", "127.0.0.1/32")
+    assert (cluster.stat().st_uid, cluster.stat().st_mode) == (before.st_uid, before.st_mode)
 
 
 def test_what_was_in_it_is_there_after_a_restart(script: Script) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
@@ -72,13 +73,14 @@ def test_a_run_whose_server_is_killed_twice_ends_with_the_truth(
     gone = f"Error: QuestDB at {server.place} cannot be reached: "
 
     # While a file is on its way into the store.
-    held = series_lock(parse_address(url, home), Series("kraken", EXCHANGE.names[0], Interval.M60))
+    held = ExitStack()
+    held.enter_context(series_lock(parse_address(url, home), Series("kraken", EXCHANGE.names[0], Interval.M60)))
     typed = (MAIN, *WHAT, "--workers", "1", "--yes", "-v", "2")
     log = home / "run.jsonl"
     with held, started(home, api, *typed, CANDLE_STORE=url, LOG_FILE=str(log)) as run:
         run.until("Step 2/6")
         kill(server)
-        held.release()
+        held.close()
         assert run.ended() == 1
     told = run.text
     assert gone in told

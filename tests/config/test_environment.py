@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chandlery.config.environment import BadSetting, Environment, home_folder, kept_secret
+from chandlery.config.environment import BadSetting, Environment, UnreadableSettings, home_folder, kept_secret
 from chandlery.config.options import OPTIONS
 
 Said = Callable[..., Environment]
@@ -65,6 +65,21 @@ def test_a_settings_file_changes_nothing_for_other_programs(said: Said, tmp_path
     (tmp_path / "settings.env").write_text("WORKERS=7\n")
     assert said().positive("WORKERS", default=1) == 7
     assert "WORKERS" not in os.environ
+
+
+@pytest.mark.parametrize("denied", ["is_file", "read_text"])
+def test_a_settings_file_that_cannot_be_read_is_not_passed_over(
+    said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: str
+) -> None:
+    """Runs would work with the defaults: another database, another store."""
+    (tmp_path / "settings.env").write_text("CANDLE_STORE=parquet:one\n")
+
+    def deny(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, denied, deny)
+    with pytest.raises(UnreadableSettings, match=rf"{tmp_path}/settings\.env cannot be read: Permission denied; let"):
+        said()
 
 
 def test_an_empty_setting_is_one_not_given(said: Said) -> None:

@@ -1,6 +1,7 @@
 """QuestDB, beyond what every store must do: on a real server."""
 
 import multiprocessing
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import polars as pl
@@ -13,10 +14,12 @@ from chandlery.candles.timerange import TimeRange
 from chandlery.stores import open_store, spool
 from chandlery.stores.base import StoreUnavailable
 from chandlery.stores.questdb import NotOurTable, QuestDBStore
+from chandlery.stores.questdb_address import Address
+from chandlery.stores.questdb_locks import series_lock
 from chandlery.stores.questdb_sender import FLUSH_ROWS, NotStored
 from chandlery.stores.questdb_server import Unreachable, WrongCredentials
-from chandlery.stores.questdb_table import COLUMNS, UnsafeName, create_table
-from chandlery.stores.questdb_wal import LostTable, TableSuspended
+from chandlery.stores.questdb_table import COLUMNS, UnsafeName, create_identity, create_table
+from chandlery.stores.questdb_wal import LostTable, NoLog, TableSuspended
 from chandlery.stores.stored import STORED_SCHEMA
 from tests.candles.builders import between, candles_at, every
 from tests.questdb_servers import PASSWORD, TestServer
@@ -116,6 +119,22 @@ def test_two_tables_of_a_server_are_two_stores(questdb_server: TestServer, quest
     assert questdb.create() != other.create()
     questdb.write(HOURLY, CHEAP, OLD)
     assert (other.count(HOURLY), list(other.series())) == (0, [])
+
+
+def test_capitals_make_no_other_table(questdb_server: TestServer, questdb: QuestDBStore) -> None:
+    """Names of tables are the same to QuestDB, however they are spelt."""
+    questdb.write(HOURLY, CHEAP, OLD)
+    other = opened(questdb_server.url(questdb.address.table.upper()))
+    assert other.address == questdb.address
+    assert (other.identity(), list(other.series())) == (questdb.identity(), [HOURLY])
+    assert other.write(HOURLY, DEAR, NEW).replaced == 1
+    assert opening(questdb) == [200.0]
+
+
+def test_a_table_that_was_made_with_capitals_is_written_to(questdb: QuestDBStore) -> None:
+    questdb.server.run(create_table(questdb.address.table.upper()))
+    assert questdb.write(HOURLY, CHEAP, OLD).inserted == 1
+    assert (opening(questdb), list(questdb.series())) == ([100.0], [HOURLY])
 
 
 def test_a_truncated_table_holds_no_series(questdb: QuestDBStore) -> None:
@@ -219,6 +238,38 @@ def test_a_table_that_is_dropped_under_a_writer_is_told(questdb: QuestDBStore, m
     monkeypatch.setattr(QuestDBStore, "read", read_and_drop)
     with pytest.raises(LostTable):
         questdb.write(HOURLY, DEAR, NEW)
+
+
+def test_a_table_that_is_dropped_before_it_is_read_is_told(
+    questdb: QuestDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questdb.write(HOURLY, CHEAP, OLD)
+
+    def drop_and_lock(address: Address, series: Series) -> AbstractContextManager[object]:
+        questdb.server.run(f"DROP TABLE {address.table}")
+        return series_lock(address, series)
+
+    monkeypatch.setattr("chandlery.stores.questdb_writer.series_lock", drop_and_lock)
+    with pytest.raises(LostTable):
+        questdb.write(HOURLY, DEAR, NEW)
+
+
+def test_a_table_without_a_log_is_told(questdb: QuestDBStore) -> None:
+    """Somebody has taken it away: nothing would say then what is applied."""
+    table = questdb.address.table
+    questdb.server.run(
+        create_table(table).replace("WAL DEDUP UPSERT KEYS(timestamp, exchange, market, interval)", "BYPASS WAL")
+    )
+    questdb.server.run(create_identity(table, "0" * 32))
+    with pytest.raises(NoLog, match=rf"run there: ALTER TABLE {table} SET TYPE WAL"):
+        questdb.write(HOURLY, CHEAP, OLD)
+    with questdb.writer(HOURLY) as writer:
+        writer.clear(between("2024-03-31", "2024-04-01"))
+        with pytest.raises(NoLog):
+            writer.commit()
+    for look in (questdb.identity, questdb.series):
+        with pytest.raises(NoLog):
+            look()
 
 
 def test_rows_that_the_server_cannot_take_are_told(questdb: QuestDBStore) -> None:

@@ -1,7 +1,9 @@
 """What a server that is not the right one says, and what becomes of it: one line each."""
 
 import json
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,6 +127,51 @@ def test_a_flush_that_is_refused_is_told_with_the_reason(
     assert reason in str(raised.value)
     assert "\n" not in str(raised.value)
     assert isinstance(raised.value, StoreUnavailable)
+
+
+def breaking_off(server: HTTPServer) -> None:
+    """Takes rows as QuestDB does when its disk becomes full: it resets the connection in the middle of the request."""
+    versions = {"config": {"line.proto.support.versions": [1, 2], "cairo.max.file.name.length": 127}}
+    server.expect_request("/settings").respond_with_json(versions)
+
+    def reset(request: Request) -> Response:
+        connection: socket.socket = request.environ["werkzeug.socket"]
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        raise ConnectionResetError
+
+    server.expect_request("/write").respond_with_handler(reset)
+
+
+def sent_to(server: HTTPServer) -> None:
+    with Outbox(address_of(server), 1, HOURLY) as outbox:
+        outbox.put(with_origin(CHEAP, OLD))
+        outbox.finish()
+
+
+def test_a_server_that_breaks_off_and_answers_others_is_not_told_as_unreachable(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questdb_sender, "RETRY_MILLISECONDS", 0)
+    breaking_off(httpserver)
+    answering(httpserver)
+    httpserver.expect_request("/exec", query_string={"query": "SELECT 1"}).respond_with_json({"dataset": [[1]]})
+    with pytest.raises(NotStored) as raised:
+        sent_to(httpserver)
+    assert str(raised.value) == (
+        f"QuestDB at 127.0.0.1:{httpserver.port} did not store what was sent: it broke off the connection, and answers "
+        "still; its disk may be full, see its log"
+    )
+
+
+def test_a_server_that_breaks_off_and_answers_nobody_cannot_be_reached(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questdb_sender, "RETRY_MILLISECONDS", 0)
+    breaking_off(httpserver)
+    httpserver.expect_request("/exec").respond_with_data("", status=503)
+    with pytest.raises(Unreachable):
+        sent_to(httpserver)
 
 
 def test_tls_that_the_server_does_not_speak_is_told(httpserver: HTTPServer) -> None:

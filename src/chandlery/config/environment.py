@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from importlib.util import find_spec
+from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ _DEFAULTS = {option.name: option.default for option in OPTIONS}
 
 class BadSetting(UsageError):
     """The setting {name} is {value!r}; expected {expected}."""
+
+
+class UnreadableSettings(UsageError):
+    """The settings file {path} cannot be read: {reason}; let the user who runs this read it: chown, chmod"""
 
 
 class NoPostgresDriver(UsageError):
@@ -180,12 +185,15 @@ def kept_secret(home: Path) -> str:
 
 
 def _said_in(path: Path) -> dict[str, str]:
-    """The settings in a file of NAME=value lines; none where there is no file."""
+    """The settings in a file of NAME=value lines; none where there is no file. Raises UnreadableSettings."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except OSError as error:
+        raise UnreadableSettings(path=path, reason=error.strerror) from error
     said: dict[str, str] = {}
-    if path.is_file():
-        # It would put what it reads into the environment of this process, and of all it starts.
-        reader: Any = type("SettingsFile", (environ.Env,), {"ENVIRON": said})
-        reader.read_env(path)
+    # It would put what it reads into the environment of this process, and of all it starts.
+    reader: Any = type("SettingsFile", (environ.Env,), {"ENVIRON": said})
+    reader.read_env(StringIO(text))
     return said
 
 

@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -39,6 +40,7 @@ from chandlery.reporting.checkup import (
     judge_secrets,
     judge_settings,
     judge_space,
+    of_denial,
     of_error,
 )
 from chandlery.stores import open_store
@@ -55,29 +57,38 @@ def checks(*, offline: bool) -> Iterator[Check]:
     home = Path(settings.CHANDLERY_HOME)
     yield _settings(home)
     yield judge_python(sys.version_info[:3], _libraries())
-    yield _folders(home)
-    yield _secrets(home)
-    yield _space(home)
+    yield _looked("folders", lambda: _folders(home))
+    yield _looked("secrets", lambda: _secrets(home))
+    yield from _space(home)
     database = _database()
     yield database
-    yield from _store(home, knows_state=database.state is not State.WRONG)
-    yield _archives()
+    yield _looked("store", lambda: _store(home, knows_state=database.state is not State.WRONG))
+    yield _looked("archives", _archives)
     if not offline:
         yield from _exchange(settings.KRAKEN_API)
+
+
+def _looked(name: str, look: Callable[[], Check]) -> Check:
+    """What comes of looking; where the system does not let us, that."""
+    try:
+        return look()
+    except OSError as error:
+        return of_denial(name, error)
 
 
 def _settings(home: Path) -> Check:
     try:
         tiers()
+        misspelt = misspelt_settings(home)
     except ChandleryError as error:
         return of_error("settings", error, "mend what TIERS_FILE names")
-    return judge_settings(home, misspelt_settings(home), settings.CLOCK)
+    return judge_settings(home, misspelt, settings.CLOCK)
 
 
 def _libraries() -> list[Library]:
     """Those that are required, as the package says it, and those that the settings make necessary."""
     needed = {_OF_POSTGRES} if not _is_sqlite() else set()
-    needed |= {_OF_QUESTDB} if settings.CANDLE_STORE.startswith("questdb:") else set()
+    needed |= {_OF_QUESTDB} if settings.CANDLE_STORE.startswith(("questdb:", "questdbs:")) else set()
     found = []
     for line in requires("chandlery") or ():
         requirement, _, condition = line.partition(";")
@@ -111,7 +122,7 @@ def _places(home: Path) -> list[Path]:
 
 
 def _existing(place: Path) -> Path:
-    """It, or the nearest that is there of those that it lies in."""
+    """It, or the nearest that is there of those that it lies in. Raises OSError where that is not to be seen."""
     return next(path for path in (place, *place.parents) if path.exists())
 
 
@@ -127,8 +138,8 @@ def _folders(home: Path) -> Check:
 
 def _secrets(home: Path) -> Check:
     files = [home / name for name in (SECRET_KEY_FILE, *SETTINGS_FILES)]
-    # A settings file without a secret in it may be read by all.
-    held = [path for path in files if path.is_file() and (path.name == SECRET_KEY_FILE or _holds_secret(path))]
+    # A settings file without a secret in it may be read by all. One that we cannot read is as good as none.
+    held = [path for path in files if path.is_file() and (_holds_secret(path) or path.name == SECRET_KEY_FILE)]
     return judge_secrets({path: path.stat().st_mode for path in held})
 
 
@@ -136,8 +147,14 @@ def _holds_secret(path: Path) -> bool:
     return _SECRET.search(path.read_text(errors="replace")) is not None
 
 
-def _space(home: Path) -> Check:
-    return judge_space({place: shutil.disk_usage(_existing(place)).free for place in _places(home)})
+def _space(home: Path) -> Iterator[Check]:
+    """Of folders that may be looked at; of the others it is told that they may not."""
+    free: dict[Path, int] = {}
+    for place in _places(home):
+        with suppress(PermissionError):
+            free[place] = shutil.disk_usage(_existing(place)).free
+    if free:
+        yield judge_space(free)
 
 
 def _database() -> Check:
@@ -147,7 +164,7 @@ def _database() -> Check:
         return of_error("database", error, "say by DATABASE_URL where state is kept")
 
 
-def _store(home: Path, *, knows_state: bool) -> Iterator[Check]:
+def _store(home: Path, *, knows_state: bool) -> Check:
     """Whether it is there, the one that state speaks of, and to be written to."""
     url = settings.CANDLE_STORE
     try:
@@ -159,15 +176,13 @@ def _store(home: Path, *, knows_state: bool) -> Iterator[Check]:
         if isinstance(store, Probed):
             store.probe()
     except ChandleryError as error:
-        yield of_error("store", error, "say by CANDLE_STORE where candles are kept")
-        return
+        return of_error("store", error, "say by CANDLE_STORE where candles are kept")
     shown = re.sub(r"//[^/]*@", "//", url)
     if identity is None:
-        yield Check("store", State.OK, f"{shown} is not there yet; the first run makes it")
-    elif not knows_state:
-        yield Check("store", State.NOTE, f"{shown} is there; whether it is the right one, the database would tell")
-    else:
-        yield Check("store", State.OK, f"{shown} holds {sum(1 for _ in store.series()):,} series")
+        return Check("store", State.OK, f"{shown} is not there yet; the first run makes it")
+    if not knows_state:
+        return Check("store", State.NOTE, f"{shown} is there; whether it is the right one, the database would tell")
+    return Check("store", State.OK, f"{shown} holds {sum(1 for _ in store.series()):,} series")
 
 
 def _has_tables() -> bool:

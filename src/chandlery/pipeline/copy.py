@@ -6,8 +6,8 @@ A series that is equal on both sides is not written again: whoever runs it a sec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
-from concurrent.futures import Executor, as_completed
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.stores import open_store
 from chandlery.stores.base import ORIGIN_COLUMNS, CandleStore
+
+MEANWHILE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,25 @@ class Copied:
         return self.after == self.here
 
 
-def copy_all(series: Collection[Series], here: str, there: str, home: Path, executor: Executor) -> Iterator[Copied]:
-    """Copy these series, and tell each as it is through. Left early, what has not begun does not begin."""
-    waiting = [executor.submit(copy_series, CopyTask(one, here, there, home)) for one in sorted(series)]
+def copy_all(
+    series: Collection[Series],
+    here: str,
+    there: str,
+    home: Path,
+    executor: Executor,
+    meanwhile: Callable[[], None],
+) -> Iterator[Copied]:
+    """Copy these series, and tell each as it is through. Left early, what has not begun does not begin.
+
+    `meanwhile` is called every few seconds, however long a series takes.
+    """
+    waiting = {executor.submit(copy_series, CopyTask(one, here, there, home)) for one in sorted(series)}
     try:
-        for done in as_completed(waiting):
-            yield done.result()
+        while waiting:
+            through, waiting = wait(waiting, timeout=MEANWHILE_SECONDS, return_when=FIRST_COMPLETED)
+            meanwhile()
+            for done in through:
+                yield done.result()
     finally:
         for one in waiting:
             one.cancel()

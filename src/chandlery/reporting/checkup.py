@@ -95,6 +95,14 @@ def of_error(name: str, error: ChandleryError, remedy: str = "") -> Check:
     return Check(name, State.WRONG, said, told or remedy)
 
 
+def of_denial(name: str, error: OSError) -> Check:
+    """What the system does not let us look at."""
+    remedy = "mend it, or name another in its place"
+    if isinstance(error, PermissionError):
+        remedy = "let the user who runs this look at it: chown, chmod"
+    return Check(name, State.WRONG, f"{error.filename} cannot be looked at: {error.strerror}", remedy)
+
+
 def judge_settings(home: Path, misspelt: Mapping[str, tuple[str, str]], fixed_clock: datetime | None) -> Check:
     """`misspelt`: what settings files name that is no setting: the file, and what may have been meant."""
     if misspelt:

@@ -65,11 +65,13 @@ class ParquetLake:
         self.url = f"parquet:{root}" if url is None else url
 
     def identity(self) -> str | None:
-        """The id of the lake; None where there is none. Raises UnknownFormat, DamagedIdentity, NotAFolder."""
+        """The id of the lake; None where there is none. Raises UnknownFormat, NotAFolder, and DamagedIdentity where it
+        cannot be read.
+        """
         path = self.root / "_lake.json"
-        if self.root.exists() and not self.root.is_dir():
-            raise NotAFolder(path=self.root)
         try:
+            if self.root.exists() and not self.root.is_dir():
+                raise NotAFolder(path=self.root)
             facts = json.loads(path.read_bytes())
             found, identity = facts["format"], facts["id"]
         except (FileNotFoundError, NotADirectoryError):

@@ -28,6 +28,7 @@ class Address:
     tls: bool = False
     user: str = ""
     password: str = field(default="", repr=False)
+    #: In small letters: to QuestDB Candles and candles are one table, and so they are to our locks.
     table: str = TABLE
     #: A file with the certificates that are trusted in place of the system's.
     ca: Path | None = None
@@ -41,7 +42,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        """As it was written, without the password."""
+        """As it was written, without the password, and with the table in small letters."""
         who = f"{self.user}@" if self.user else ""
         return f"{'questdbs' if self.tls else 'questdb'}://{who}{self.host_and_port}/{self.table}"
 
@@ -70,6 +71,6 @@ def parse_address(url: str, base: Path) -> Address:
         tls=parts.scheme == "questdbs",
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
-        table=table,
+        table=table.lower(),
         ca=base / Path(ca).expanduser() if ca else None,
     )

@@ -13,7 +13,7 @@ from chandlery.candles.frame import CANDLE_SCHEMA, PRICES
 from chandlery.candles.series import Series
 from chandlery.stores.base import StoreUnavailable
 from chandlery.stores.questdb_address import Address
-from chandlery.stores.questdb_server import Unreachable, WrongCredentials
+from chandlery.stores.questdb_server import Unreachable, WrongCredentials, connected
 from chandlery.stores.questdb_table import COLUMNS, REMOVED, SYMBOLS, safe
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ FLUSH_ROWS = 75_000
 RETRY_MILLISECONDS = 5_000
 #: What a server is given to take a flush, beside the time that its bytes need.
 REQUEST_MILLISECONDS = 120_000
-
+_BROKEN_OFF = "it broke off the connection, and answers still; its disk may be full, see its log"
 
 _connections: "dict[tuple[Address, int, int], list[Sender]]" = {}
 
@@ -112,7 +112,10 @@ class Outbox:
             sender.flush(transactional=True)
             self.flushes += 1
         except error_type as error:
-            raise _told(error, self._address) from error
+            told = _told(error, self._address)
+            if isinstance(told, Unreachable) and _answers(self._address):
+                told = NotStored(server=self._address.host_and_port, reason=_BROKEN_OFF)
+            raise told from error
 
     def _established(self) -> "tuple[type[QuestDBError], Sender]":
         try:
@@ -183,6 +186,17 @@ def _sender(address: Address) -> "Sender":
         request_timeout=REQUEST_MILLISECONDS,
         **given,
     )
+
+
+def _answers(address: Address) -> bool:
+    """Whether the server is there for others. Where its disk becomes full, QuestDB resets the connection over which it
+    was sent rows, and says nothing.
+    """
+    try:
+        connected(address).rows("SELECT 1")
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def _told(error: "QuestDBError", address: Address) -> StoreUnavailable:

@@ -91,10 +91,12 @@ def columns_of(table: str) -> str:
 
 
 def progress_of(table: str) -> str:
-    """Which table it is, whether it is suspended, what is applied and what was acknowledged, and why no more is."""
+    """Whether the table has a log; which one it is, whether it is suspended, what is applied and what was acknowledged,
+    and why no more is. QuestDB keeps the capitals that a table was made with, and takes any for it.
+    """
     return (
-        "SELECT id, suspended, writerTxn, sequencerTxn, errorTag, errorMessage "
-        f"FROM tables() JOIN wal_tables() ON name = table_name WHERE table_name = '{table}'"
+        "SELECT walEnabled, id, suspended, writerTxn, sequencerTxn, errorTag, errorMessage "
+        f"FROM tables() LEFT JOIN wal_tables() ON name = table_name WHERE lower(table_name) = '{table.lower()}'"
     )
 
 

@@ -26,6 +26,12 @@ class LostTable(StoreUnavailable):
     """Table {table} of QuestDB at {server} was dropped while candles were written to it; run the same command again"""
 
 
+class NoLog(StoreUnavailable):
+    """Table {table} of QuestDB at {server} has no write-ahead log, so nothing tells what is stored; if it is one of
+    candles, run there: ALTER TABLE {table} SET TYPE WAL, and restart the server; otherwise name another table in
+    CANDLE_STORE"""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a table has come. `table_id`: another one of the same name has another."""
@@ -39,13 +45,19 @@ class Progress:
 
 
 def progress(server: Server, table: str) -> Progress | None:
-    """None where there is no such table."""
-    rows = server.rows(progress_of(table))
-    return Progress(*rows[0]) if rows else None
+    """None where there is no such table. Raises NoLog."""
+    for has_log, table_id, suspended, applied, acknowledged, error_tag, error in server.rows(progress_of(table)):
+        if not has_log:
+            raise NoLog(server=server.name, table=table)
+        if acknowledged is not None:  # else it is just being dropped, and has lost its log already
+            return Progress(table_id, suspended, applied, acknowledged, error_tag, error)
+    return None
 
 
 def settled(server: Server, table: str) -> Progress | None:
-    """Returns when all that was acknowledged until now is applied. Raises TableSuspended, NothingApplied."""
+    """Returns when all that was acknowledged until now is applied; None where there is no such table. Raises
+    TableSuspended, NothingApplied, NoLog.
+    """
     target: int | None = None
     seen, since, pause = -1, time.monotonic(), _FIRST_PAUSE
     while (now := progress(server, table)) is not None:

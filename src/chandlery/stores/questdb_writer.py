@@ -16,7 +16,7 @@ from chandlery.stores.partition import Edges, Partition, edges, met
 from chandlery.stores.questdb_locks import series_lock
 from chandlery.stores.questdb_sender import Outbox
 from chandlery.stores.questdb_table import time_of
-from chandlery.stores.questdb_wal import applied_after, settled
+from chandlery.stores.questdb_wal import LostTable, applied_after, settled
 from chandlery.stores.spool import Spool
 from chandlery.stores.stored import STORED_SCHEMA
 from chandlery.stores.writing import checked, days_of, outcome, told, total, whole_slots
@@ -45,7 +45,9 @@ class QuestDBWriter:
         self._cleared.append(whole_slots(self._series, within))
 
     def commit(self) -> Written:
-        """Send it, and return when the server has applied it; then tell what it did. Raises StoreUnavailable."""
+        """Send it, and return when the server has applied it; then tell what it did. Raises StoreUnavailable:
+        LostTable where there is no table to take what was appended.
+        """
         cleared = edges(RangeSet(self._cleared))
         appended = set(self._spool.partitions())
         partitions = sorted({*appended, *met(cleared, self._series.interval)})
@@ -56,7 +58,7 @@ class QuestDBWriter:
             self._store.create()
         # Nobody else merges into the series meanwhile.
         with series_lock(self._store.address, self._series):
-            written = self._merged(partitions, cleared)
+            written = self._merged(partitions, cleared, appended)
         self._spool.close()
         self._cleared = []
         return total(written)
@@ -70,10 +72,12 @@ class QuestDBWriter:
         """Without a commit, leave no trace."""
         self._spool.close()
 
-    def _merged(self, partitions: list[Partition], cleared: Edges) -> list[Written]:
+    def _merged(self, partitions: list[Partition], cleared: Edges, appended: set[Partition]) -> list[Written]:
         server, address = self._store.server, self._store.address
         # What was acknowledged is applied before it is read, also a dead writer's.
         before = settled(server, address.table)
+        if before is None and appended:
+            raise LostTable(server=server.name, table=address.table)
         if before is None:  # there is nothing, so nothing goes
             return [Written(days=told([], partition.cut(cleared))) for partition in partitions]
         with Outbox(address, before.table_id, self._series) as outbox:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from chandlery.candles.series import Series
 from chandlery.errors import ChandleryError, UsageError
@@ -86,16 +87,18 @@ class Command(ChandleryCommand):
             found = list(self._copied(series, urls, options["workers"], held))
             _check(found)
             if options["switch"]:
-                bind(there, around.clock(), switch=True)
+                with transaction.atomic():
+                    held.check()
+                    bind(there, around.clock(), switch=True)
                 self.stdout.write(f"The state speaks of {there.url} now: name it in CANDLE_STORE.")
 
     def _copied(self, series: list[Series], urls: list[str], workers: int, held: Held) -> Iterator[Copied]:
-        """Each series as it is through, told in a line. Raises StoppedCopying."""
+        """Each series as it is through, told in a line. Raises StoppedCopying, LeaseLost."""
         home = surroundings().home
         try:
             with workers_watched(), worker_pool(workers) as executor:
-                for number, copied in enumerate(copy_all(series, urls[0], urls[1], home, executor), 1):
-                    held.beat()
+                copies = copy_all(series, urls[0], urls[1], home, executor, held.beat)
+                for number, copied in enumerate(copies, 1):
                     self.stdout.write(_line(number, len(series), copied))
                     yield copied
         except KeyboardInterrupt as error:
