@@ -24,6 +24,7 @@ from tests.factories import (
     IngestionJobFactory,
 )
 from tests.pipeline.stocked import NOW, stocked
+from tests.shelf import bound_store
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +37,8 @@ def surroundings(settings: Settings, home: Path) -> None:
 
 
 @pytest.fixture
-def market() -> Market:
+def market(home: Path) -> Market:
+    bound_store(home)
     return stocked(3)[0]
 
 
@@ -62,7 +64,8 @@ def test_no_page_holds_a_script_of_its_own_or_asks_elsewhere(name: str, client: 
 
 
 @pytest.mark.parametrize("name", [*PAGES, "chart", "coverage-cells"])
-def test_queries_do_not_grow_with_what_is_there(name: str, client: Client) -> None:
+def test_queries_do_not_grow_with_what_is_there(name: str, client: Client, home: Path) -> None:
+    bound_store(home)
     fill(0)
     few = queries(client, name)
     fill(20)

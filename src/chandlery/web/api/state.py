@@ -21,8 +21,9 @@ from chandlery.reporting.as_json import COUNTS, JsonObject, instant, report_as_j
 from chandlery.reporting.findings import finding_as_json, outage_as_json
 from chandlery.reporting.overview import OverviewRow
 from chandlery.web.api import shapes
-from chandlery.web.api.asked import Asked, Names, Page, Query, Text, Tier, markets_of, page_of, store_to_read
+from chandlery.web.api.asked import Asked, Names, Page, Query, Text, Tier, markets_of, page_of
 from chandlery.web.standing import overview
+from chandlery.web.store import store_to_read
 
 router = Router(tags=["What there is"])
 

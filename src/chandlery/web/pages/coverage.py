@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Tally
-from chandlery.config.surroundings import clock, surroundings
+from chandlery.config.surroundings import clock
 from chandlery.errors import UsageError
 from chandlery.exchanges.base import Tier
 from chandlery.models import Market
@@ -28,10 +28,10 @@ from chandlery.pipeline.selecting import names
 from chandlery.pipeline.standing import tier_of
 from chandlery.reporting.coverage_map import MINUTE, CoverageMap, MapRow, encoded
 from chandlery.reporting.terminal import VERDICTS
-from chandlery.stores import open_store
 from chandlery.web import standing
 from chandlery.web.pages.asked import dates_asked, interval_asked, page
 from chandlery.web.pages.kept import Kept, state_mark
+from chandlery.web.store import store_to_read
 
 #: So many days of all markets are drawn at once; whoever wants more sees months.
 MOST_DAYS = 400
@@ -100,6 +100,7 @@ class MapAsked:
 @page
 def coverage(request: HttpRequest) -> HttpResponse:
     """The frame of the drawing, and all of its figures as a table."""
+    store_to_read()
     asked, now = MapAsked.of(request), clock()()
     shown, rows = _map_of(asked, now), list(_table_of(asked, now))
     if request.GET.get("sort") == "open":
@@ -125,6 +126,7 @@ def coverage(request: HttpRequest) -> HttpResponse:
 @page
 def coverage_cells(request: HttpRequest) -> HttpResponse:
     """The cells of the drawing; see `encoded`."""
+    store_to_read()
     asked = MapAsked.of(request)
     closed = asked.interval.floor(clock()())
 
@@ -149,9 +151,7 @@ def coverage_cell(request: HttpRequest) -> HttpResponse:
     interval = interval_asked(request.GET, Interval.M60)
     start, end = dates_asked(request.GET)
     selection = Selection((interval,), markets=(request.GET.get("market", ""),), start=start, end=end)
-    around = surroundings()
-    now = around.clock()
-    told = report(selection, select(selection), open_store(around.store_url, around.home), now)
+    told = report(selection, select(selection), store_to_read(), clock()())
     entry = told.series[0]
     figures = [
         (verdict.value, name, getattr(entry.tally, verdict.value.lower()))

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import EmptyRange, TimeRange
 from chandlery.candles.verdict import Tally
-from chandlery.config.surroundings import surroundings
+from chandlery.config.surroundings import clock
 from chandlery.errors import UsageError
 from chandlery.models import FindingState, Market
 from chandlery.pipeline.chart import chart_of
@@ -26,8 +26,8 @@ from chandlery.pipeline.request import Selection
 from chandlery.pipeline.standing import tier_of
 from chandlery.reporting.findings import finding_text, outage_text
 from chandlery.reporting.terminal import VERDICTS
-from chandlery.stores import open_store
 from chandlery.web.pages.asked import page
+from chandlery.web.store import store_to_read
 
 MARKETS_A_PAGE = 100
 MOST_LISTED = 50
@@ -60,10 +60,9 @@ def markets(request: HttpRequest) -> HttpResponse:
 @require_safe
 @page
 def market(request: HttpRequest, altname: str) -> HttpResponse:
-    around = surroundings()
-    now, row = around.clock(), _market(altname)
+    now, row = clock()(), _market(altname)
     selection = Selection(tuple(Interval), markets=(altname,))
-    told = report(selection, [row], open_store(around.store_url, around.home), now)
+    told = report(selection, [row], store_to_read(), now)
     series = [entry for entry in told.series if entry.range is not None and _is_stored(entry.tally)]
     gaps = [(entry, gap) for entry in series for gap in entry.gaps]
     findings = findings_of([row], selection, (FindingState.OPEN, FindingState.ACCEPTED))
@@ -87,11 +86,9 @@ def market(request: HttpRequest, altname: str) -> HttpResponse:
 @page
 def chart(request: HttpRequest, altname: str) -> HttpResponse:
     """What the market's page draws; see `Chart.as_json`."""
-    around = surroundings()
     asked = request.GET.get("interval")
     interval = Interval.parse(asked) if asked and asked != "auto" else None
-    store = open_store(around.store_url, around.home)
-    made = chart_of(_market(altname), _view(request.GET), interval, store, around.clock())
+    made = chart_of(_market(altname), _view(request.GET), interval, store_to_read(), clock()())
     return JsonResponse(made.as_json() if made else {})
 
 
