@@ -181,3 +181,30 @@ def test_a_home_without_a_database_is_told_in_words(home: Path) -> None:
 def test_importing_the_package_loads_nothing() -> None:
     loaded = script(Path(), "import sys, chandlery; print({'django', 'polars', 'numpy'} & set(sys.modules))")
     assert loaded.stdout == "set()\n", loaded.stderr
+
+
+@pytest.fixture
+def listed_at_noon(home: Path, settings: Settings, db: None) -> Candles:
+    """XBTUSD was first traded in the middle of a day, and of a slot of four hours."""
+    settings.CLOCK = at("2024-03-04 00:30")
+    market, store = bitcoin(), bound_store(home)
+    market.first_trade = at("2024-03-01 14:07")
+    market.save()
+    for minutes, first in ((1440, "2024-03-01 00:00"), (240, "2024-03-01 12:00")):
+        claimed = [between(first, "2024-03-04")]
+        put(store, market, minutes, candles_at(at(first), at("2024-03-03 00:00")), claimed)
+    return open_candles()
+
+
+@pytest.mark.parametrize("asked", [{}, {"fill": "flat"}, {"verdicts": True}, {"fill": "flat", "verdicts": True}])
+@pytest.mark.parametrize(("interval", "first"), [(1440, "2024-03-01 00:00"), (240, "2024-03-01 12:00")])
+def test_the_slot_of_the_first_trade_comes_first(
+    listed_at_noon: Candles, interval: int, first: str, asked: dict[str, Any]
+) -> None:
+    rows = listed_at_noon.read("XBTUSD", interval, **asked)
+    assert (rows["timestamp"][0], rows["close"][0]) == (at(first), 101.0)
+
+
+def test_a_start_within_a_slot_leaves_that_slot_out(listed_at_noon: Candles) -> None:
+    rows = listed_at_noon.read("XBTUSD", 1440, "2024-03-01T14:00Z", verdicts=True)
+    assert rows["timestamp"][0] == at("2024-03-02 00:00")
