@@ -11,7 +11,7 @@ from typing import ClassVar
 from django.db import models, transaction
 
 from chandlery.candles.gap import Reason
-from chandlery.candles.timerange import TimeRange
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.models.asset import Market
 from chandlery.models.held_rows import hold
 
@@ -46,6 +46,13 @@ class GapRecords(models.Manager["GapRecord"]):
         """Those of these series that are open, with their markets, in order of time."""
         rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status__in=OPEN)
         return list(rows.order_by("gap_start").select_related("market"))
+
+    def accepted(self, markets: Iterable[int]) -> dict[tuple[int, int], RangeSet]:
+        """What a person has accepted of these markets, by market and width, in one query."""
+        found: dict[tuple[int, int], list[TimeRange]] = defaultdict(list)
+        for row in self.filter(market__in=list(markets), status=GapStatus.ACCEPTED).order_by("gap_start"):
+            found[row.market_id, row.interval_minutes].append(row.range)
+        return {key: RangeSet(ranges) for key, ranges in found.items()}
 
     def matching(self, wanted: GapFilter) -> models.QuerySet[GapRecord]:
         """With their markets, by market, interval and time."""
@@ -145,6 +152,6 @@ class GapRecord(models.Model):
         return TimeRange(self.gap_start, self.gap_end)
 
     def accept(self) -> None:
-        """It stays open, and nothing tries to fill it."""
+        """It stays open, and no request is spent on it. What an archive holds of it is taken in all the same."""
         self.status = GapStatus.ACCEPTED
         self.save(update_fields=["status"])

@@ -40,8 +40,11 @@ class ShownGap:
 
     @property
     def can_fill(self) -> bool:
-        """Whether a job of ours closes it, or a part of it, without another file."""
-        is_open = self.row.status not in (GapStatus.FILLED, GapStatus.BACKFILLING)
+        """Whether a job of ours closes it, or a part of it, without another file.
+
+        None spends a request on one that is accepted.
+        """
+        is_open = self.row.status not in (GapStatus.FILLED, GapStatus.BACKFILLING, GapStatus.ACCEPTED)
         return is_open and (self.entry.remedy.api or self.entry.remedy.trades)
 
     @property
