@@ -33,6 +33,7 @@ class GapFilter:
     """Which gaps; empty: whatever. Without a status those that are open, accepted ones aside."""
 
     tier: str = ""
+    quotes: tuple[str, ...] = ()
     market: str = ""
     interval: int | None = None
     reason: str = ""
@@ -59,8 +60,9 @@ class GapRecords(models.Manager["GapRecord"]):
         rows = self.select_related("market", "market__base")
         statuses = [wanted.status] if wanted.status else [status for status in OPEN if status != GapStatus.ACCEPTED]
         rows = rows.filter(status__in=statuses)
-        if wanted.tier:
-            rows = rows.filter(market__base__tier=wanted.tier)
+        if wanted.tier or wanted.quotes:
+            tiers = (wanted.tier,) if wanted.tier else None
+            rows = rows.filter(market__in=Market.objects.chosen(tiers, wanted.quotes or None))
         if wanted.market:
             rows = rows.filter(market__altname=wanted.market)
         if wanted.interval is not None:

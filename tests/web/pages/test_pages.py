@@ -19,9 +19,11 @@ from chandlery.stores import open_store
 from tests.candles.builders import at, candles_at, every
 from tests.factories import (
     ArchiveReleaseFactory,
+    AssetFactory,
     FileIngestionRecordFactory,
     GapRecordFactory,
     IngestionJobFactory,
+    MarketFactory,
 )
 from tests.pipeline.stocked import NOW, stocked
 from tests.shelf import bound_store
@@ -181,6 +183,44 @@ def test_a_gap_says_what_closes_it_and_what_that_takes(client: Client, market: M
     assert "(1 request)" in shown
     assert "1 on record" in shown
     assert accepted.required_csv_file in text(client, "/gaps/?status=ACCEPTED")
+
+
+@pytest.fixture
+def gaps_of_three(market: Market) -> None:
+    """A gap each of a market of the first tier, of one quoted in euros, and of one that nobody can classify."""
+    euro = MarketFactory.create(base=market.base, quote=AssetFactory.create(ticker="EUR", tier=""), altname="COIN0EUR")
+    for one in (market, euro, MarketFactory.create(base=None, quote=None, altname="QQQXYZ")):
+        GapRecordFactory.create(market=one)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"COIN0USD", "COIN0EUR", "QQQXYZ"}),
+        ("tier=TIER1", {"COIN0USD", "COIN0EUR"}),
+        ("tier=TIER4", {"QQQXYZ"}),
+        ("tier=ALL", {"COIN0USD", "COIN0EUR", "QQQXYZ"}),
+        ("quotes=usd", {"COIN0USD", "QQQXYZ"}),
+        ("tier=TIER1&quotes=EUR,GBP", {"COIN0EUR"}),
+        ("tier=TIER4&quotes=EUR", {"QQQXYZ"}),
+    ],
+)
+def test_gaps_are_those_of_the_tier_as_reports_have_it(
+    query: str, found: set[str], client: Client, gaps_of_three: None
+) -> None:
+    shown = text(client, f"/gaps/?{query}")
+    assert {name for name in ("COIN0USD", "COIN0EUR", "QQQXYZ") if f">{name}</a>" in shown} == found
+
+
+def test_what_gaps_are_quoted_in_is_asked_by_the_overview_and_kept_by_the_filter(
+    client: Client, market: Market
+) -> None:
+    IngestionJobFactory.create(status=JobStatus.FAILED)
+    for place, tier in enumerate(("TIER2", "TIER3", "TIER4"), 1):
+        stocked(6, first=10 * place, tier=tier)
+    shown = text(client, "/?quotes=USD,EUR")
+    assert 'href="/gaps/?quotes=USD,EUR"' in shown
+    assert '<input name="quotes" value="USD,EUR"' in text(client, "/gaps/?quotes=USD,EUR")
 
 
 def test_a_job_shows_its_files_and_how_to_go_on(client: Client, market: Market) -> None:

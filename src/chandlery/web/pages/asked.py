@@ -12,7 +12,7 @@ from django.shortcuts import render
 
 from chandlery.candles.interval import Interval
 from chandlery.errors import ChandleryError, UsageError
-from chandlery.pipeline.selecting import DEFAULT_QUOTE, day, names
+from chandlery.pipeline.selecting import DEFAULT_QUOTE, day, names, tiers_named
 
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -35,6 +35,13 @@ def page(view: Page[P]) -> Page[P]:
 def quotes_asked(asked: QueryDict) -> tuple[str, ...]:
     """USD where none is named, as with the commands."""
     return tuple(name.upper() for name in names(asked.getlist("quotes"))) or (DEFAULT_QUOTE,)
+
+
+def tier_asked(asked: QueryDict) -> str:
+    """Empty for all of them. Raises WrongTier."""
+    value = asked.get("tier", "")
+    named = tiers_named([value]) if value else ()
+    return named[0] if len(named) == 1 else ""
 
 
 def interval_asked(asked: QueryDict, default: Interval) -> Interval:

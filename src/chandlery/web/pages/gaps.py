@@ -18,10 +18,11 @@ from chandlery.exchanges.base import Tier
 from chandlery.models import FindingKind, GapRecord, GapStatus, Ledger, QualityFinding
 from chandlery.models.gap import GapFilter
 from chandlery.pipeline.pricing import by_ledger
+from chandlery.pipeline.selecting import names
 from chandlery.reporting.completeness import GapEntry, gap_entry
 from chandlery.reporting.gap_cost import gap_cost
 from chandlery.web.access import may_act
-from chandlery.web.pages.asked import interval_asked, page
+from chandlery.web.pages.asked import interval_asked, page, tier_asked
 
 GAPS_A_PAGE = 50
 
@@ -67,7 +68,8 @@ def gaps(request: HttpRequest) -> HttpResponse:
     asked, now = request.GET, clock()()
     interval = interval_asked(asked, Interval.M60) if asked.get("interval") else None
     wanted = GapFilter(
-        tier=asked.get("tier", ""),
+        tier=tier_asked(asked),
+        quotes=tuple(name.upper() for name in names(asked.getlist("quotes"))),
         market=asked.get("market", "").strip().upper(),
         interval=int(interval) if interval else None,
         reason=asked.get("reason", ""),
