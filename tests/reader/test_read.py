@@ -20,6 +20,7 @@ from chandlery.reader.options import NoPandas, NothingBetween, WrongFill, WrongF
 from chandlery.reader.read import Candles
 from tests.candles.builders import at, between, candles_at
 from tests.conftest import CHECKOUT, clean_environment
+from tests.factories import MarketFactory
 from tests.shelf import bitcoin, bound_store, put
 
 DAY = between("2024-03-01", "2024-03-02")
@@ -112,9 +113,17 @@ def test_slots_that_have_not_closed_are_not_told(candles: Candles, settings: Set
 
 
 def test_of_what_nobody_knows_there_is_an_empty_frame_of_the_same_columns(candles: Candles) -> None:
+    MarketFactory.create(altname="ETHUSD")
+    for more in ({}, {"fill": "flat"}, {"verdicts": True}, {"fill": "flat", "verdicts": True}):
+        rows = candles.read("ETHUSD", 5, **more)
+        known = candles.read("XBTUSD", 60, **more)
+        assert (rows.height, rows.schema) == (0, known.schema)
+
+
+def test_an_interval_of_which_nothing_is_stored_is_missing_from_the_market_s_first_candle_on(candles: Candles) -> None:
     rows = candles.read("XBTUSD", 5, fill="flat", verdicts=True)
-    assert rows.is_empty() or set(rows["verdict"]) == {"MISSING"}
-    assert rows.columns == [*CANDLE_SCHEMA, "filled", "verdict"]
+    assert (rows.height, set(rows["verdict"])) == (24 * 12 + 6, {"MISSING"})
+    assert rows["close"].null_count() == rows.height
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from chandlery.pipeline.selecting import names
 from chandlery.reporting.completeness import GapEntry, gap_entry
 from chandlery.reporting.gap_cost import gap_cost
 from chandlery.web.access import may_act
-from chandlery.web.pages.asked import interval_asked, page, tier_asked
+from chandlery.web.pages.asked import interval_asked, market_asked, page, tier_asked
 
 GAPS_A_PAGE = 50
 
@@ -70,7 +70,7 @@ def gaps(request: HttpRequest) -> HttpResponse:
     wanted = GapFilter(
         tier=tier_asked(asked),
         quotes=tuple(name.upper() for name in names(asked.getlist("quotes"))),
-        market=asked.get("market", "").strip().upper(),
+        market=market_asked(asked),
         interval=int(interval) if interval else None,
         reason=asked.get("reason", ""),
         status=asked.get("status", ""),

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from chandlery.candles.interval import Interval
@@ -17,10 +18,11 @@ from chandlery.candles.timerange import EmptyRange, TimeRange
 from chandlery.candles.verdict import Tally
 from chandlery.config.surroundings import clock
 from chandlery.errors import UsageError
+from chandlery.exchanges.kraken.names import UnknownMarket
 from chandlery.models import FindingState, Market
 from chandlery.pipeline.chart import chart_of
 from chandlery.pipeline.findings import findings_of, outages_of
-from chandlery.pipeline.markets import on_record
+from chandlery.pipeline.markets import named, on_record
 from chandlery.pipeline.report import report
 from chandlery.pipeline.request import Selection
 from chandlery.pipeline.standing import tier_of
@@ -61,9 +63,13 @@ def markets(request: HttpRequest) -> HttpResponse:
 @page
 def market(request: HttpRequest, altname: str) -> HttpResponse:
     now, row = clock()(), _market(altname)
+    if row.altname != altname:
+        query = request.GET.urlencode()
+        return redirect(f"{reverse('market', args=[row.altname])}{f'?{query}' if query else ''}")
     selection = Selection(tuple(Interval), markets=(altname,))
     told = report(selection, [row], store_to_read(), now)
     series = [entry for entry in told.series if entry.range is not None and _is_stored(entry.tally)]
+    stored = ",".join(str(int(entry.interval)) for entry in series)
     gaps = [(entry, gap) for entry in series for gap in entry.gaps]
     findings = findings_of([row], selection, (FindingState.OPEN, FindingState.ACCEPTED))
     context = {
@@ -77,7 +83,7 @@ def market(request: HttpRequest, altname: str) -> HttpResponse:
         "outages": [outage_text(one) for one in outages_of([row], selection)[:MOST_LISTED]],
         "verdicts": [(verdict.value, name, why) for verdict, (name, _, why) in VERDICTS.items()],
         "periods": PERIODS,
-        "export": f"{settings.PROGRAM} export_candles --markets {altname} --output candles",
+        "export": f"{settings.PROGRAM} export_candles --markets {altname} --intervals {stored} --output candles",
     }
     return render(request, "chandlery/market.html", context)
 
@@ -93,10 +99,11 @@ def chart(request: HttpRequest, altname: str) -> HttpResponse:
 
 
 def _market(altname: str) -> Market:
-    found = Market.objects.select_related("base", "quote").filter(altname=altname).first()
-    if found is None:
-        raise Http404
-    return found
+    """The one that a person calls so. Raises Http404."""
+    try:
+        return named(altname)
+    except UnknownMarket as error:
+        raise Http404(str(error)) from error
 
 
 def _is_stored(tally: Tally) -> bool:
