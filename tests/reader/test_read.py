@@ -181,6 +181,7 @@ asyncio.run(cell())
     assert json.loads(ended.stdout) == [[*CANDLE_SCHEMA, "filled"], 0]
 
 
+@pytest.mark.sqlite
 def test_a_home_without_a_database_is_told_in_words(home: Path) -> None:
     ended = script(home, f"from chandlery import open_candles; open_candles({str(home)!r})")
     assert "NothingStored: There is no database" in ended.stderr
