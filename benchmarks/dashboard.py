@@ -161,12 +161,17 @@ def main() -> None:
 
 def make_state() -> None:
     """Markets in four tiers with coverage, traded days, confirmed weeks, gaps and findings: everything but candles."""
+    from django.conf import settings
+
     from chandlery.candles.interval import Interval
     from chandlery.exchanges.base import Category, Tier
     from chandlery.models import Asset, IngestionJob, JobStatus, Market, TradedDays
     from chandlery.models.coverage import DataCoverageRange
+    from chandlery.pipeline.binding import bind
+    from chandlery.stores import open_store
 
     chance = np.random.default_rng(1)
+    bind(open_store(settings.CANDLE_STORE, Path(settings.CHANDLERY_HOME)), NOW)
     Market.objects.all().delete()
     usd, _ = Asset.objects.get_or_create(ticker="USD", defaults={"category": Category.FIAT})
     tiers = [*([Tier.TIER1] * 20), *([Tier.TIER2] * 80), *([Tier.TIER3] * 300), *([Tier.TIER4] * 1000)]

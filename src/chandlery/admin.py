@@ -29,7 +29,7 @@ from chandlery.models import (
     TradedDays,
 )
 from chandlery.models.held_rows import hold
-from chandlery.reporting.wording import listed
+from chandlery.reporting.wording import listed, plural
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -181,7 +181,7 @@ class GapRecordAdmin(Evidence):
     list_select_related = ("market",)
     search_fields = ("market__altname",)
     date_hierarchy = "gap_start"
-    actions = ("accept",)
+    actions = ("accept", "open_again")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Actions need it; every field stays read-only.
@@ -190,12 +190,18 @@ class GapRecordAdmin(Evidence):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [field.name for field in GapRecord._meta.fields]
 
-    @admin.action(description="Accept the chosen gaps: they stay open, and nothing tries to fill them")
+    @admin.action(description="Accept the chosen gaps: they stay open, and no request is spent on them")
     def accept(self, request: HttpRequest, queryset: QuerySet[GapRecord]) -> None:
         with transaction.atomic():
             hold(queryset)
             accepted = queryset.exclude(status=GapStatus.FILLED).update(status=GapStatus.ACCEPTED)
         self.message_user(request, f"{accepted} gaps accepted.")
+
+    @admin.action(description="Open the chosen gaps again: take back that they were accepted")
+    def open_again(self, request: HttpRequest, queryset: QuerySet[GapRecord]) -> None:
+        # What can be done about each, the next run finds out.
+        opened = queryset.filter(status=GapStatus.ACCEPTED).update(status=GapStatus.DETECTED)
+        self.message_user(request, f"Open again: {plural(opened, 'gap')}.")
 
 
 @admin.register(Outage)

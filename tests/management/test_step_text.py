@@ -11,6 +11,9 @@ ONE = series("XBTUSD", 60, "2025-01-01", "2025-02-01", [gap("XBTUSD", 60, "2025-
 TWO = series(
     "ETHUSD", 60, "2025-01-01", "2025-02-01", [gap("ETHUSD", 60, f"2025-01-0{d}", f"2025-01-0{d + 1}") for d in (3, 6)]
 )
+TAKEN = series(
+    "ADAUSD", 60, "2025-01-01", "2025-02-01", [gap("ADAUSD", 60, "2025-01-05", "2025-01-06", status="ACCEPTED")]
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,7 @@ TWO = series(
         (report_of(ONE, TWO), "--complete: 3 gaps remain (status 3)"),
         (report_of(unknown("ADAUSD", 60)), "--complete: nothing is stored of 1 series (status 3)"),
         (report_of(TWO, unknown("ADAUSD", 60)), "--complete: 2 gaps remain, nothing is stored of 1 series (status 3)"),
+        (report_of(TWO, TAKEN), "--complete: 2 gaps remain, 1 more is accepted (status 3)"),
         (report_of(), "--complete: 0 gaps remain (status 3)"),
     ],
 )

@@ -18,6 +18,7 @@ from chandlery.candles.evidence import Evidence, Source
 from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.ledger import Figures
 from chandlery.candles.timerange import RangeSet, TimeRange
+from chandlery.candles.verdict import Knowledge, Life
 from chandlery.config.database import ensure_migrated
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.archive import ArchiveSource, Release, SourceKind
@@ -28,6 +29,8 @@ from chandlery.models import (
     Finding,
     FindingKind,
     FindingState,
+    GapRecord,
+    GapStatus,
     IngestionJob,
     JobStatus,
     Lease,
@@ -36,7 +39,10 @@ from chandlery.models import (
     Outage,
     QualityFinding,
 )
+from chandlery.pipeline.accept import GapIsFilled, NoSuchGap, accept_gap
+from chandlery.pipeline.detect import record_gaps
 from chandlery.pipeline.discover import record_releases
+from chandlery.pipeline.knowledge import MarketFacts, series_of
 from chandlery.pipeline.lease import Held, settle_dead
 from chandlery.pipeline.markets import register
 from chandlery.pipeline.process_identity import ProcessIdentity, this_process
@@ -55,6 +61,16 @@ class Counted:
 
     def count(self, within: TimeRange) -> int:
         return (within.end - within.start) // self._width
+
+    def opens(self, within: TimeRange) -> Sequence[datetime]:
+        return ()
+
+
+class Silent:
+    """Nothing ever traded."""
+
+    def count(self, within: TimeRange) -> int:
+        return 0
 
     def opens(self, within: TimeRange) -> Sequence[datetime]:
         return ()
@@ -182,6 +198,40 @@ def accepted() -> int:
     return QualityFinding.objects.filter(state=FindingState.ACCEPTED).count()
 
 
+def find_gaps(rounds: int) -> list[int]:
+    """One day after the other is open at both ends, then all of it, then answered: two gaps become one, and that is
+    filled. How many are, and how many are still open.
+    """
+    market = Market.objects.get(altname="M00USD")
+    for n in range(rounds):
+        day = TimeRange(EPOCH + n * DAY, EPOCH + (n + 1) * DAY)
+        noon = TimeRange(day.start + 10 * HOUR, day.start + 14 * HOUR)
+        before = [TimeRange(EPOCH, day.start)] if n else []
+        for answered in ([noon], [], [day]):
+            coverage = {CSV: RangeSet([*before, *answered])}
+            known = Knowledge(Interval.M60, Life(), coverage, Silent())
+            facts = {market.altname: MarketFacts(market, {Interval.M60: known}, None)}
+            record_gaps(facts, {series_of(market, Interval.M60): day}, clock())
+    filled = GapRecord.objects.filter(status=GapStatus.FILLED).count()
+    return [filled, GapRecord.objects.count() - filled]
+
+
+def accept_gaps(rounds: int) -> int:
+    """A person accepts whatever is open; of how many that overwrote that they were filled."""
+    overwritten = 0
+    for _ in range(rounds):
+        row = GapRecord.objects.exclude(status__in=(GapStatus.FILLED, GapStatus.ACCEPTED)).order_by("-pk").first()
+        if row is None:
+            continue
+        try:
+            accept_gap(row.pk)
+        except (NoSuchGap, GapIsFilled):
+            continue
+        both = GapRecord.objects.filter(pk=row.pk, status=GapStatus.ACCEPTED, filled_at__isnull=False)
+        overwritten += both.exists()
+    return overwritten
+
+
 def leave_killed(jobs: int) -> list[str]:
     """Jobs whose process is dead, each holding a market."""
     left = []
@@ -261,6 +311,8 @@ VERBS: dict[str, Callable[..., Any]] = {
         find_doubts,
         accept_doubts,
         accepted,
+        find_gaps,
+        accept_gaps,
         leave_killed,
         resume,
         settle,

@@ -178,3 +178,25 @@ def test_the_markets_of_gaps_on_record_are_not_looked_up_one_by_one(
     look(market, between("2024-01-05", "2024-01-10"))
     with django_assert_num_queries(3):  # the records, and the bounds of the transaction
         assert {row.market for row in look(market, between("2024-01-05", "2024-01-10"))} == {market}
+
+
+def test_what_is_left_of_an_accepted_gap_stays_accepted_in_all_its_pieces(market: Market) -> None:
+    look(market, between("2024-01-01", "2024-01-10"), between("2024-01-20", "2024-02-01"))
+    GapRecord.objects.get().accept()
+    filled = between("2024-01-13", "2024-01-15")
+    look(market, between("2024-01-01", "2024-01-10"), filled, between("2024-01-20", "2024-02-01"), now=LATER)
+    found = [(row.range, row.status) for row in GapRecord.objects.order_by("gap_start")]
+    assert found == [
+        (between("2024-01-10", "2024-01-13"), GapStatus.ACCEPTED),
+        (between("2024-01-15", "2024-01-20"), GapStatus.ACCEPTED),
+    ]
+
+
+def test_a_gap_beside_an_accepted_one_is_not_accepted(market: Market) -> None:
+    look(market, between("2024-01-01", "2024-01-10"), between("2024-01-20", "2024-02-01"))
+    GapRecord.objects.get().accept()
+    look(market, between("2024-01-01", "2024-01-10"), between("2024-01-20", "2024-01-25"), now=LATER)
+    assert [row.status for row in GapRecord.objects.order_by("gap_start")] == [
+        GapStatus.ACCEPTED,
+        GapStatus.UNFILLABLE,
+    ]

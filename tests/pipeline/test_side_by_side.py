@@ -126,6 +126,12 @@ def test_a_finding_that_a_person_accepts_while_an_audit_takes_it_back_stays_acce
     assert one("accepted") == said
 
 
+def test_a_gap_that_a_person_accepts_while_a_run_fills_it_is_filled(two: tuple[Other, Other]) -> None:
+    one, other = two
+    found, overwritten = at_once((one, ("find_gaps", 2 * ROUNDS)), (other, ("accept_gaps", 20 * ROUNDS)))
+    assert (found, overwritten) == ([2 * ROUNDS, 0], 0)
+
+
 def test_a_killed_job_is_resumed_or_marked_and_nobody_waits_for_ever(two: tuple[Other, Other]) -> None:
     one, other = two
     killed = one("leave_killed", 20)

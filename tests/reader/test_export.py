@@ -125,3 +125,14 @@ def test_a_file_in_the_place_of_the_folder_is_wrong_usage(shelf: Path, home: Pat
     (home / "taken").write_text("")
     with pytest.raises(Error, match="is a file; name a folder"):
         export(home / "taken")
+
+
+def test_a_market_first_traded_in_the_middle_of_a_day_is_exported_from_that_day_on(shelf: Path) -> None:
+    market = bitcoin()
+    market.first_trade = at("2024-02-28 14:07")
+    market.save()
+    days = candles_at(at("2024-02-28 00:00"), at("2024-03-01 00:00"))
+    put(bound_store(shelf.parents[2]), market, 1440, days, [between("2024-02-28", "2024-03-02")])
+    export(shelf, intervals=["1440"], fill="flat")
+    dates = feather.read_table(shelf / "BTC_USD-1d.feather")["date"].to_pylist()
+    assert dates == [at(f"2024-{day} 00:00") for day in ("02-28", "02-29", "03-01")]

@@ -20,6 +20,7 @@ from chandlery.reader.options import NoPandas, NothingBetween, WrongFill, WrongF
 from chandlery.reader.read import Candles
 from tests.candles.builders import at, between, candles_at
 from tests.conftest import CHECKOUT, clean_environment
+from tests.factories import MarketFactory
 from tests.shelf import bitcoin, bound_store, put
 
 DAY = between("2024-03-01", "2024-03-02")
@@ -112,9 +113,17 @@ def test_slots_that_have_not_closed_are_not_told(candles: Candles, settings: Set
 
 
 def test_of_what_nobody_knows_there_is_an_empty_frame_of_the_same_columns(candles: Candles) -> None:
+    MarketFactory.create(altname="ETHUSD")
+    for more in ({}, {"fill": "flat"}, {"verdicts": True}, {"fill": "flat", "verdicts": True}):
+        rows = candles.read("ETHUSD", 5, **more)
+        known = candles.read("XBTUSD", 60, **more)
+        assert (rows.height, rows.schema) == (0, known.schema)
+
+
+def test_an_interval_of_which_nothing_is_stored_is_missing_from_the_market_s_first_candle_on(candles: Candles) -> None:
     rows = candles.read("XBTUSD", 5, fill="flat", verdicts=True)
-    assert rows.is_empty() or set(rows["verdict"]) == {"MISSING"}
-    assert rows.columns == [*CANDLE_SCHEMA, "filled", "verdict"]
+    assert (rows.height, set(rows["verdict"])) == (24 * 12 + 6, {"MISSING"})
+    assert rows["close"].null_count() == rows.height
 
 
 @pytest.mark.parametrize(
@@ -182,3 +191,30 @@ def test_a_home_without_a_database_is_told_in_words(home: Path) -> None:
 def test_importing_the_package_loads_nothing() -> None:
     loaded = script(Path(), "import sys, chandlery; print({'django', 'polars', 'numpy'} & set(sys.modules))")
     assert loaded.stdout == "set()\n", loaded.stderr
+
+
+@pytest.fixture
+def listed_at_noon(home: Path, settings: Settings, db: None) -> Candles:
+    """XBTUSD was first traded in the middle of a day, and of a slot of four hours."""
+    settings.CLOCK = at("2024-03-04 00:30")
+    market, store = bitcoin(), bound_store(home)
+    market.first_trade = at("2024-03-01 14:07")
+    market.save()
+    for minutes, first in ((1440, "2024-03-01 00:00"), (240, "2024-03-01 12:00")):
+        claimed = [between(first, "2024-03-04")]
+        put(store, market, minutes, candles_at(at(first), at("2024-03-03 00:00")), claimed)
+    return open_candles()
+
+
+@pytest.mark.parametrize("asked", [{}, {"fill": "flat"}, {"verdicts": True}, {"fill": "flat", "verdicts": True}])
+@pytest.mark.parametrize(("interval", "first"), [(1440, "2024-03-01 00:00"), (240, "2024-03-01 12:00")])
+def test_the_slot_of_the_first_trade_comes_first(
+    listed_at_noon: Candles, interval: int, first: str, asked: dict[str, Any]
+) -> None:
+    rows = listed_at_noon.read("XBTUSD", interval, **asked)
+    assert (rows["timestamp"][0], rows["close"][0]) == (at(first), 101.0)
+
+
+def test_a_start_within_a_slot_leaves_that_slot_out(listed_at_noon: Candles) -> None:
+    rows = listed_at_noon.read("XBTUSD", 1440, "2024-03-01T14:00Z", verdicts=True)
+    assert rows["timestamp"][0] == at("2024-03-02 00:00")

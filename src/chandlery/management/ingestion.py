@@ -107,7 +107,7 @@ def _run(
     write_files(made, options, out)
     if ended.failures:
         return FAILED
-    if request.complete and not made.complete:
+    if request.complete and not made.has_all_it_should:
         out.write(incomplete_text(made) + "\n")
         return INCOMPLETE
     return DONE

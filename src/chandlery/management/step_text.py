@@ -257,9 +257,11 @@ def ended_text(ended: JobEnded) -> str:
 
 
 def incomplete_text(report: CompletenessReport) -> str:
-    """--complete: 5 gaps remain (status 3)"""
-    gaps = sum(len(entry.gaps) for entry in report.series)
+    """--complete: 5 gaps remain, 2 more are accepted (status 3)"""
+    gaps = sum(len(entry.left) for entry in report.series)
     unknown = sum(entry.range is None for entry in report.series)
     left = [f"{plural(gaps, 'gap')} {'remains' if gaps == 1 else 'remain'}"] if gaps or not unknown else []
     left += [f"nothing is stored of {plural(unknown, 'series', 'series')}"] if unknown else []
+    accepted = report.accepted
+    left += [f"{accepted:,} more {'is' if accepted == 1 else 'are'} accepted"] if accepted else []
     return f"--complete: {', '.join(left)} (status 3)"

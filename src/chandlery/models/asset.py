@@ -34,7 +34,22 @@ class Asset(models.Model):
 
 
 class Markets(models.Manager["Market"]):
-    """The way to have markets to oneself."""
+    """Questions about markets, and the way to have them to oneself."""
+
+    def chosen(
+        self, tiers: Iterable[str] | None = None, quotes: Iterable[str] | None = None
+    ) -> models.QuerySet[Market]:
+        """Those of one of these tiers, quoted in one of these; None: in any.
+
+        The last tier takes in unclassified markets, whatever they are quoted in: nobody knows a better place for them.
+        """
+        wanted = tuple(Tier if tiers is None else tiers)
+        rows = self.all()
+        if tiers is not None:
+            rows = rows.filter(base__tier__in=wanted, base__category=Category.CRYPTO)
+        if quotes is not None:
+            rows = rows.filter(quote__ticker__in=tuple(quotes))
+        return rows | self.filter(base__isnull=True) if Tier.TIER4 in wanted else rows
 
     def hold(self, markets: Iterable[int]) -> None:
         """Nobody else changes what is on record of these (by primary key) until the transaction around ends. All that a

@@ -11,7 +11,7 @@ from typing import ClassVar
 from django.db import models, transaction
 
 from chandlery.candles.gap import Reason
-from chandlery.candles.timerange import TimeRange
+from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.models.asset import Market
 from chandlery.models.held_rows import hold
 
@@ -33,6 +33,7 @@ class GapFilter:
     """Which gaps; empty: whatever. Without a status those that are open, accepted ones aside."""
 
     tier: str = ""
+    quotes: tuple[str, ...] = ()
     market: str = ""
     interval: int | None = None
     reason: str = ""
@@ -47,13 +48,21 @@ class GapRecords(models.Manager["GapRecord"]):
         rows = self.filter(market__in=list(markets), interval_minutes__in=list(intervals), status__in=OPEN)
         return list(rows.order_by("gap_start").select_related("market"))
 
+    def accepted(self, markets: Iterable[int]) -> dict[tuple[int, int], RangeSet]:
+        """What a person has accepted of these markets, by market and width, in one query."""
+        found: dict[tuple[int, int], list[TimeRange]] = defaultdict(list)
+        for row in self.filter(market__in=list(markets), status=GapStatus.ACCEPTED).order_by("gap_start"):
+            found[row.market_id, row.interval_minutes].append(row.range)
+        return {key: RangeSet(ranges) for key, ranges in found.items()}
+
     def matching(self, wanted: GapFilter) -> models.QuerySet[GapRecord]:
         """With their markets, by market, interval and time."""
         rows = self.select_related("market", "market__base")
         statuses = [wanted.status] if wanted.status else [status for status in OPEN if status != GapStatus.ACCEPTED]
         rows = rows.filter(status__in=statuses)
-        if wanted.tier:
-            rows = rows.filter(market__base__tier=wanted.tier)
+        if wanted.tier or wanted.quotes:
+            tiers = (wanted.tier,) if wanted.tier else None
+            rows = rows.filter(market__in=Market.objects.chosen(tiers, wanted.quotes or None))
         if wanted.market:
             rows = rows.filter(market__altname=wanted.market)
         if wanted.interval is not None:
@@ -145,6 +154,6 @@ class GapRecord(models.Model):
         return TimeRange(self.gap_start, self.gap_end)
 
     def accept(self) -> None:
-        """It stays open, and nothing tries to fill it."""
+        """It stays open, and no request is spent on it. What an archive holds of it is taken in all the same."""
         self.status = GapStatus.ACCEPTED
         self.save(update_fields=["status"])

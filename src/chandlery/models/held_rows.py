@@ -3,6 +3,7 @@
     1. the lease of the run          nobody else takes it
     2. the row of the exchange       what is on record of all its markets at once: outages
     3. the rows of the markets       what is on record of each: coverage, ledger, audits, findings, leases of its series
+    4. the rows of gaps              each by itself
 
 Whoever needs several takes them in this order, and markets in the order of their keys: so nobody waits for someone who
 waits for him. What is read before it is held may be other than it was: it is read anew. On SQLite one transaction that

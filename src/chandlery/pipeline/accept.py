@@ -1,4 +1,4 @@
-"""Accept: what is known and stays as it is. A finding contradicts nothing any more; nothing tries to fill a gap."""
+"""Accept: what is known and stays as it is. A finding contradicts nothing any more; no request is spent on a gap."""
 
 from __future__ import annotations
 
@@ -53,14 +53,13 @@ def accept_findings(numbers: Iterable[int], why: str) -> list[QualityFinding]:
 
 
 def accept_gap(number: int) -> GapRecord:
-    """It stays open, and nothing tries to fill it. Raises NoSuchGap, GapIsFilled, GapIsAsked."""
+    """It stays open, and no request is spent on it. Raises NoSuchGap, GapIsFilled, GapIsAsked."""
     with transaction.atomic():
-        row = GapRecord.objects.select_related("market").filter(pk=number).first()
+        # A run that is under way may be closing it, or merging it into another: what it leaves is what is judged.
+        rows = GapRecord.objects.select_related("market").select_for_update(of=("self",))
+        row = rows.filter(pk=number).first()
         if row is None:
             raise NoSuchGap(id=number)
-        # A run that is under way may have closed it since.
-        Market.objects.hold([row.market_id])
-        row.refresh_from_db()
         if row.status == GapStatus.FILLED:
             raise GapIsFilled(id=number, since=row.filled_at)
         if row.status == GapStatus.BACKFILLING:

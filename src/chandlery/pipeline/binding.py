@@ -50,10 +50,9 @@ def identified_store(url: str, home: Path) -> CandleStore:
     store = open_store(url, home)
     binding = StoreBinding.objects.first()
     identity = store.identity()
-    candles = _candles_on_record()
-    known = bool(candles) or DataCoverageRange.objects.exists()
+    known = DataCoverageRange.objects.exists() or TradedDays.objects.filter(candles__gt=0).exists()
     if identity is None and known:
-        raise StoreEmptied(url=store.url, candles=candles, repair=_repair())
+        raise StoreEmptied(url=store.url, candles=_candles_on_record(), repair=_repair())
     if binding is not None and identity is not None and identity != binding.store_id and (known or any(store.series())):
         raise StoreExchanged(url=store.url, known=binding.url, repair=_repair())
     # A run that was killed before it recorded anything leaves candles in the store that state is bound to.

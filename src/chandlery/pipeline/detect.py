@@ -97,6 +97,7 @@ def _reconcile(
 ) -> tuple[list[GapRecord], list[GapRecord]]:
     """(new rows, not yet saved; those that stay, saved)."""
     outcome = reconcile([row.range for row in rows], gaps)
+    accepted = RangeSet(row.range for row in rows if row.status == GapStatus.ACCEPTED)
     # Rows go before others grow into their place: two open gaps never start at one slot.
     for i in outcome.merged:
         rows[i].delete()
@@ -110,6 +111,9 @@ def _reconcile(
         kept.append(rows[i])
     fresh = [GapRecord(market=market, interval_minutes=int(interval), detected_at=now) for _ in outcome.new]
     for row, gap in zip(fresh, outcome.new, strict=True):
+        if accepted.covers(gap.range):
+            # A later piece of one that was split.
+            row.status = GapStatus.ACCEPTED
         _described(row, market, gap, now, why)
     return fresh, kept
 

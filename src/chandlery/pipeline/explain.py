@@ -67,6 +67,7 @@ def planned(
     *,
     incremental: bool,
     trail: Trail | None,
+    accepted: Mapping[Series, RangeSet],
 ) -> events.Planned:
     """Step 2: who serves what."""
     now = around.clock()
@@ -77,7 +78,7 @@ def planned(
         unchanged=len(made.unchanged),
         lines=tuple(_line(interval, made, wanted, facts) for interval in intervals),
         derivations=tuple(_derivation(d) for d in made.derivations if _is_dated(d)),
-        open=tuple(_open(made, wanted, facts, now)),
+        open=tuple(_open(made, wanted, facts, accepted, now)),
         files_serve=_served(made.files, wanted),
         asks=tuple(_asked(ask) for ask in made.asks),
         ask_seconds=ask_seconds(made.asks, around.api),
@@ -212,7 +213,11 @@ def _derivation(made: Derivation) -> events.DerivationPlanned:
 
 
 def _open(
-    made: Plan, wanted: Mapping[Series, Wanted], facts: Mapping[str, MarketFacts], now: datetime
+    made: Plan,
+    wanted: Mapping[Series, Wanted],
+    facts: Mapping[str, MarketFacts],
+    accepted: Mapping[Series, RangeSet],
+    now: datetime,
 ) -> Iterable[events.OpenPlanned]:
     served = {file.series for file in (*made.files, *made.unchanged)} | {d.series for d in made.derivations}
     asked = {ask.series for ask in made.asks}
@@ -221,7 +226,11 @@ def _open(
         if wanted[series].range is None and series not in served and source not in asked:
             why = remedy_for_nothing_known(series.market, series.interval).action
             yield events.OpenPlanned(series.market, series.interval, None, 0, f"no file and no candle of it; {why}")
-        for part in left:
+        spared = left & accepted.get(series, RangeSet())
+        for part in spared:
+            candles = Gap(series.interval, part).candles
+            yield events.OpenPlanned(series.market, series.interval, part, candles, "accepted as it is")
+        for part in left - spared:
             listed = facts[series.market].market.is_listed
             entry = gap_entry(series.market, Gap(series.interval, part), now, listed=listed)
             yield events.OpenPlanned(series.market, series.interval, part, entry.gap.candles, entry.remedy.action)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from django.db import transaction
 
 from chandlery.errors import UsageError
-from chandlery.exchanges.base import Category, Listing, Tier
+from chandlery.exchanges.base import Listing
 from chandlery.exchanges.kraken.names import UnknownMarket, asset_ticker, classify, load_listings, resolve
 from chandlery.exchanges.kraken.tiers import TierTable
 from chandlery.models import Asset, DataCoverageRange, Market
@@ -93,21 +93,12 @@ def register(altnames: Collection[str], tiers: TierTable) -> dict[str, Market]:
 
 
 def select(selection: Selection) -> list[Market]:
-    """The markets asked for, sorted by name. Raises UnknownMarket, NothingSelected.
-
-    The last tier takes in unclassified markets, which files brought: nobody knows a better place for them.
-    """
+    """The markets asked for, sorted by name; see `Markets.chosen`. Raises UnknownMarket, NothingSelected."""
     if selection.markets:
         chosen = [named(name) for name in selection.markets]
     else:
         _require_quotes(selection.quotes)
-        chosen = list(
-            Market.objects.select_related("base", "quote").filter(
-                base__tier__in=selection.tiers, base__category=Category.CRYPTO, quote__ticker__in=selection.quotes
-            )
-        )
-        if Tier.TIER4 in selection.tiers:
-            chosen += Market.objects.filter(base__isnull=True)
+        chosen = list(Market.objects.chosen(selection.tiers, selection.quotes).select_related("base", "quote"))
         if not chosen:
             raise NothingSelected(
                 what=f"{selection.title} quoted in {', '.join(selection.quotes)}",

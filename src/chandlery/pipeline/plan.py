@@ -120,13 +120,16 @@ def plan(
     done: Collection[str] = (),
     edge: Edge | None = None,
     trail: Trail | None = None,
+    accepted: Mapping[Series, RangeSet] | None = None,
 ) -> Plan:
     """What to read, to ask, to walk and to derive. `coverage` holds every interval of the wanted markets. `done` are
     signatures of files that were read in this run already: what came of them is in `coverage`, nothing more is to be
-    expected of them. Without an `edge` nobody is asked, without a `trail` no trades are walked.
+    expected of them. Without an `edge` nobody is asked, without a `trail` no trades are walked. Of slots that are
+    `accepted` as they are, only what costs no request is planned.
     """
     on_hand = OnHand.of(file for file in files if file.member.signature not in done)
-    made = _Planning(wanted, coverage, on_hand, edge, derive=derive).plan({})
+    spared = accepted or {}
+    made = _Planning(wanted, coverage, on_hand, edge, spared, derive=derive).plan({})
     if trail is None:
         return made
     ends = {series: want.range.end for series, want in wanted.items() if want.range is not None}
@@ -135,12 +138,17 @@ def plan(
         source = replace(series, interval=asked_as(series.interval))
         if source != series and source in asked:
             asked.setdefault(series, asked[source].aligned_inwards(series.interval))
-    walks = trail.walks(made.open, asked, ends)
+    walks = trail.walks(_left_of(made.open, spared), _left_of(asked, spared), ends)
     if not walks:
         return made
     # A walk that is due anyway spares the requests for what lies in it.
     walked = {walk.series: walk.ranges for walk in walks}
-    return replace(_Planning(wanted, coverage, on_hand, edge, derive=derive).plan(walked), walks=tuple(walks))
+    return replace(_Planning(wanted, coverage, on_hand, edge, spared, derive=derive).plan(walked), walks=tuple(walks))
+
+
+def _left_of(ranges: Mapping[Series, RangeSet], accepted: Mapping[Series, RangeSet]) -> dict[Series, RangeSet]:
+    """Without what is accepted."""
+    return {s: held - accepted[s] if s in accepted else held for s, held in ranges.items()}
 
 
 @dataclass(slots=True)
@@ -151,6 +159,7 @@ class _Planning:
     coverage: Mapping[Series, Coverage]
     on_hand: OnHand
     edge: Edge | None
+    accepted: Mapping[Series, RangeSet]
     derive: bool
     chosen: dict[str, FileOnHand] = field(default_factory=dict)
     asks: dict[Series, Ask] = field(default_factory=dict)
@@ -197,7 +206,7 @@ class _Planning:
         elif self.derive and not target.own:
             made = list(islice(_foretold(target, on_hand), 1))
         edge = self.edge
-        ask = _ask(target, self.expected, made, edge, self.wanted.keys()) if edge is not None else None
+        ask = self._ask(target, made, edge) if edge is not None else None
         if ask is not None and edge is not None:
             self.asks[ask.series] = ask
             self.expected[ask.series] = edge.answered(self.expected.get(ask.series, {}), ask.series.interval)
@@ -210,6 +219,10 @@ class _Planning:
         self.derivations += made
         left = target.open(unanswered, self.coverage) - _made(made) - walked
         self.open[series] = left - ask.ranges if ask is not None and ask.series == series else left
+
+    def _ask(self, target: _Target, made: Sequence[Derivation], edge: Edge) -> Ask | None:
+        accepted = self.accepted.get(target.series, RangeSet())
+        return _ask(target, self.expected, made, edge, self.wanted.keys(), accepted)
 
 
 def _choose(chosen: dict[str, FileOnHand], files: Iterable[FileOnHand]) -> None:
@@ -242,10 +255,12 @@ def _ask(
     made: Sequence[Derivation],
     edge: Edge,
     kept: Collection[Series],
+    accepted: RangeSet,
 ) -> Ask | None:
     """The request for what neither files nor finer series settle of the wanted slots in the API's window.
 
-    What can be derived costs no request. But where one is due anyway, its answer serves every open slot of the window.
+    What can be derived costs no request, and what is `accepted` is worth none. But where one is due anyway, its answer
+    serves every open slot of the window.
     """
     window = edge.window(target.series)
     if window is None:
@@ -254,7 +269,7 @@ def _ask(
         # Files, its own or finer ones, will tell where it begins.
         return None if target.own or made else Ask(edge.source(target.series), RangeSet([window]))
     due = target.open(unsettled, coverage) & RangeSet([window])
-    left = due - _made(made)
+    left = due - _made(made) - accepted
     # What was made of finer slots that are not settled yet waits for these, where they are kept current. An answer of
     # its own that may still change is asked for again: nothing finer takes its place before it is settled.
     waiting = stale_ranges(coverage.get(target.series, {})) & left

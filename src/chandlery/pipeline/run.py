@@ -21,7 +21,7 @@ from chandlery.candles.verdict import Life, Tally, judge
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.trades import Walk
 from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
-from chandlery.models import ArchiveRelease, IngestionJob, Ledger, Market, QualityFinding
+from chandlery.models import ArchiveRelease, GapRecord, IngestionJob, Ledger, Market, QualityFinding
 from chandlery.pipeline.discover import Found
 from chandlery.pipeline.edge import Edge
 from chandlery.pipeline.events import WalkStarted
@@ -95,6 +95,8 @@ class Run:
     contradicted: dict[Series, RangeSet] = field(default_factory=dict)
     #: Those of them for which finer candles are stored that tell what is right.
     derivable: dict[Series, RangeSet] = field(default_factory=dict)
+    #: Slots of gaps that a person has accepted: no request is spent on them.
+    accepted: dict[Series, RangeSet] = field(default_factory=dict)
     #: Series of which this run has stored or changed candles.
     changed: set[Series] = field(default_factory=set)
     #: How often it has, and how often it had when the stored weeks were audited last.
@@ -260,6 +262,10 @@ class Run:
         self.prices.clear()
         self.contradicted, self.derivable = {}, {}
         names = {market.pk: market for market in self.markets}
+        self.accepted = {
+            series_of(names[pk], Interval(minutes)): ranges
+            for (pk, minutes), ranges in GapRecord.objects.accepted(names).items()
+        }
         for (pk, minutes), doubts in QualityFinding.objects.filled_anew(names).items():
             series = series_of(names[pk], Interval(minutes))
             self.contradicted[series] = RangeSet(doubt.range for doubt in doubts)
@@ -276,6 +282,7 @@ class Run:
             done=self.done,
             edge=self.edge,
             trail=self.trail,
+            accepted=self.accepted,
         )
 
     def derivations(self, interval: Interval) -> list[Derivation]:

@@ -169,6 +169,7 @@ def as_planned(run: Run, made: Plan) -> events.Planned:
         run.surroundings,
         incremental=run.request.incremental,
         trail=run.trail,
+        accepted=run.accepted,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -15,7 +15,7 @@ from chandlery.candles.series import Series
 from chandlery.candles.slots import VERDICT, every_slot
 from chandlery.candles.timerange import TimeRange
 from chandlery.models import Market
-from chandlery.pipeline.knowledge import know, series_of
+from chandlery.pipeline.knowledge import MarketFacts, know, series_of
 from chandlery.pipeline.markets import named
 from chandlery.pipeline.request import Clock
 from chandlery.reader.options import Asked, Fill, Frame, Moment, NoPandas, WrongFrame
@@ -87,8 +87,9 @@ class Candles:
     def span(self, market: Market, asked: Asked) -> TimeRange | None:
         """The closed slots that are asked for; None where there is none."""
         now = self.clock()
-        start = asked.start or know([market], self.store, now)[market.altname].start
-        return asked.within(start, now) if start is not None else None
+        if asked.start is not None:
+            return asked.within(asked.start, now)
+        return _told_of(know([market], self.store, now)[market.altname], asked, now)
 
     def frame(self, market: Market, asked: Asked) -> pl.DataFrame:
         """The same of values."""
@@ -98,8 +99,7 @@ class Candles:
             return self.store.read(series, within) if within else nothing(asked)
         now = self.clock()
         facts = know([market], self.store, now)[market.altname]
-        begin = asked.start or facts.start
-        within = asked.within(begin, now) if begin is not None else None
+        within = _told_of(facts, asked, now)
         if within is None:
             return nothing(asked)
         known = facts.series[asked.interval]
@@ -120,6 +120,15 @@ class Candles:
                 return TimeRange(first, within.end)
             end, reach = end - reach, reach * 4
         return within
+
+
+def _told_of(facts: MarketFacts, asked: Asked, now: datetime) -> TimeRange | None:
+    """The closed slots that are asked for. Without a start the first is the one that holds the market's first trade,
+    wherever in it that was.
+    """
+    first = asked.interval.floor(facts.start) if facts.start is not None else None
+    start = asked.start or first
+    return asked.within(start, now) if start is not None else None
 
 
 def _as_asked(rows: pl.DataFrame, asked: Asked) -> pl.DataFrame:

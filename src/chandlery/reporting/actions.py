@@ -14,6 +14,7 @@ MOST_FILES = 10
 MOST_ARCHIVES = 6
 _FORBIDS = frozenset({"--no-api-backfill", "--no-auto-gap-fill"})
 DONE = "Nothing to do: every expected slot has an answer."
+ALL_ACCEPTED = "Nothing to do: what is open has been accepted as it is."
 NOTHING_ASKED = "Nothing to do: no market matches the selection."
 
 
@@ -21,6 +22,9 @@ def recommended_actions(report: CompletenessReport, rerun: str, columns: int, *,
     """The section. `break_commands`: a command wider than `columns` is broken so that it can still be pasted."""
     if report.complete or not report.series:
         return ["Recommended Actions:", "", DONE if report.series else NOTHING_ASKED]
+    if report.has_all_it_should:
+        return ["Recommended Actions:", "", ALL_ACCEPTED]
+    report = report.without_accepted
     files = needed_files(report)
     steps = []
     if first := _to_ask(report):

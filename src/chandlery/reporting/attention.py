@@ -64,7 +64,7 @@ def _gap(entry: GapEntry) -> Iterator[str]:
     notes = [plural(gap.candles, "candle")]
     if gap.reason is Reason.SUSPECT:
         notes.append("contradicted by a finding")
-    if entry.status == "ACCEPTED":
+    if entry.accepted:
         notes.append("accepted")
     yield f"   Gap: {span(gap.range)} ({', '.join(notes)})"
     yield f"   → API Fillable: {_fillable(entry)}"

@@ -1,5 +1,7 @@
 """Completeness as data: what every rendering and the JSON answer are made from."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -60,6 +62,11 @@ class GapEntry:
     error: str = ""
 
     @property
+    def accepted(self) -> bool:
+        """A person has accepted it: it stays open, and no request is spent on it."""
+        return self.status == "ACCEPTED"
+
+    @property
     def partly_fillable(self) -> bool:
         """The gap lies across the edge of the API's window."""
         return 0 < self.overflow < self.gap.candles
@@ -90,6 +97,11 @@ class SeriesEntry:
     @property
     def complete(self) -> bool:
         return self.range is not None and self.tally.complete
+
+    @property
+    def left(self) -> tuple[GapEntry, ...]:
+        """The gaps that nobody has accepted."""
+        return tuple(gap for gap in self.gaps if not gap.accepted)
 
     @property
     def completeness(self) -> float:
@@ -136,6 +148,21 @@ class CompletenessReport:
     @property
     def complete(self) -> bool:
         return bool(self.series) and all(s.complete for s in self.series)
+
+    @property
+    def accepted(self) -> int:
+        """How many gaps a person has accepted."""
+        return sum(len(s.gaps) - len(s.left) for s in self.series)
+
+    @property
+    def without_accepted(self) -> CompletenessReport:
+        """The same, of the gaps that are to be closed."""
+        return replace(self, series=tuple(replace(s, gaps=s.left) for s in self.series)) if self.accepted else self
+
+    @property
+    def has_all_it_should(self) -> bool:
+        """Whether every gap that is open has been accepted. `complete` is more: then there is none."""
+        return bool(self.series) and all(s.complete or (s.gaps and not s.left) for s in self.series)
 
     @property
     def tally(self) -> Tally:

@@ -150,7 +150,7 @@ def _gap(gap: FoundGap) -> str:
     notes = [plural(gap.candles, "candle")]
     if entry.gap.reason is Reason.SUSPECT:
         notes.append("contradicted by a finding")
-    if entry.status == "ACCEPTED":
+    if entry.accepted:
         notes.append("accepted")
     return f"{plain(gap.market)} {width_of(entry.gap.interval)}: {span(entry.gap.range)} ({', '.join(notes)})"
 

@@ -156,7 +156,8 @@ def _interval(interval: Interval, series: Sequence[SeriesEntry]) -> Iterator[str
     yield f"{width_of(interval)} ({interval.label}):"
     yield f"• Average Completeness: {floored(completeness, 1)}"
     yield f"• Complete Assets: {len(assets) - len(partial):,}/{len(assets):,}"
-    yield f"• Total Gaps: {len(gaps):,}"
+    accepted = sum(gap.accepted for gap in gaps)
+    yield f"• Total Gaps: {len(gaps):,}{f' ({accepted:,} accepted)' if accepted else ''}"
     yield f"  - API-Fillable: {fillable:,}"
     yield f"  - Require CSV: {len(gaps) - fillable:,}"
     yield f"• Average Density: {floored(sum(entry.density for entry in series), len(series))}"

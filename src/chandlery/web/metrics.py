@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from chandlery import __version__
 from chandlery.config.surroundings import clock
+from chandlery.errors import ChandleryError
 from chandlery.models import FindingState, GapRecord, IngestionJob, JobStatus, QualityFinding
 from chandlery.pipeline.selecting import DEFAULT_QUOTE
 from chandlery.reporting.as_json import COUNTS
@@ -24,8 +25,13 @@ Sample = tuple[Mapping[str, object], float]
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The figures of the markets in US dollars, as the overview has them."""
-    rows = overview((DEFAULT_QUOTE,), clock()()).rows
+    """The figures of the markets in US dollars, as the overview has them; 503, with why in a line, where there are
+    none.
+    """
+    try:
+        rows = overview((DEFAULT_QUOTE,), clock()()).rows
+    except ChandleryError as error:
+        return HttpResponse(f"# {error}\n", status=503, content_type=CONTENT_TYPE)
     lines = [*_build(), *_completeness(rows), *_open(), *_jobs()]
     return HttpResponse("\n".join(lines) + "\n", content_type=CONTENT_TYPE)
 

@@ -6,10 +6,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from chandlery import open_candles
 from chandlery.models import Market
+from tests.candles.builders import at, between, candles_at
+from tests.shelf import bound_store, put
 
 pytestmark = pytest.mark.django_db
 ASKED = "candles?market=XBTUSD&interval=60"
@@ -97,3 +100,13 @@ def test_what_is_asked_wrongly_is_told_in_one_line(
     answer = client.get(f"/api/v1/{path}")
     assert answer.status_code == status
     assert says in answer.json()["error"]
+
+
+@pytest.mark.parametrize("more", ["", "&fill=flat", "&verdicts=true"])
+def test_without_a_start_the_slot_of_the_first_trade_comes_first(client: Client, market: Market, more: str) -> None:
+    market.first_trade = at("2024-02-28 14:07")
+    market.save()
+    day = candles_at(at("2024-02-28 00:00"), at("2024-03-01 00:00"))
+    put(bound_store(settings.CHANDLERY_HOME), market, 1440, day, [between("2024-02-28", "2024-03-02")])
+    said = told(client, f"candles?market=XBTUSD&interval=1440{more}")
+    assert (said["start"], said["candles"][0]["close"]) == ("2024-02-28T00:00:00Z", 101.0)

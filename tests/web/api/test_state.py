@@ -106,6 +106,17 @@ def test_assets_and_markets_are_told_page_by_page(client: Client, market: Market
     assert told(client, "assets?tier=TIER1")["assets"] == [{"ticker": "BTC", "category": "CRYPTO", "tier": "TIER1"}]
 
 
+def test_markets_that_nobody_can_classify_belong_to_the_last_tier(client: Client, market: Market) -> None:
+    MarketFactory.create(base=None, quote=None, altname="QQQXYZ")
+    MarketFactory.create(base__ticker="NEW", base__tier="TIER4", altname="NEWUSD")
+    for query in ("tier=TIER4", "tier=TIER4&quotes=USD", "tier=ALL&search=Q"):
+        names = [one["market"] for one in told(client, f"markets?{query}")["markets"]]
+        assert "QQQXYZ" in names, query
+    assert [one["market"] for one in told(client, "markets?tier=TIER1")["markets"]] == ["XBTUSD"]
+    assert [tier["markets"] for tier in told(client, "tiers")["tiers"]] == [1, 0, 0, 2]
+    assert [tier["markets"] for tier in told(client, "tiers?quotes=EUR")["tiers"]] == [0, 0, 0, 1]
+
+
 def test_coverage_says_who_has_spoken(client: Client, market: Market) -> None:
     [first, second] = told(client, "coverage?markets=XBTUSD")["coverage"]
     assert (first["start"], first["end"], first["source"]) == ("2024-03-01T00:00:00Z", "2024-03-01T06:00:00Z", "CSV")

@@ -135,6 +135,14 @@ def test_what_cannot_be_done_says_why(client: Client, job: IngestionJob, started
     assert "is not running: it is PAUSED" in answer.content.decode()
 
 
+def test_a_character_that_no_database_keeps_is_told_of(
+    client: Client, gap: GapRecord, started: list[list[str]]
+) -> None:
+    shown = pressed(keeper(client), "/gaps/fill", {"market": "COIN\0USD", "interval": "60"})
+    assert "market holds a NUL character" in shown
+    assert started == []
+
+
 def test_nobody_is_led_to_another_site(client: Client, gap: GapRecord) -> None:
     answer = keeper(client).post(reverse("accept", args=[gap.pk]), {"next": "https://elsewhere.example/"})
     assert answer.headers["Location"] == reverse("overview")

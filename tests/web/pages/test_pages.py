@@ -19,11 +19,14 @@ from chandlery.stores import open_store
 from tests.candles.builders import at, candles_at, every
 from tests.factories import (
     ArchiveReleaseFactory,
+    AssetFactory,
     FileIngestionRecordFactory,
     GapRecordFactory,
     IngestionJobFactory,
+    MarketFactory,
 )
 from tests.pipeline.stocked import NOW, stocked
+from tests.shelf import bound_store
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +39,8 @@ def surroundings(settings: Settings, home: Path) -> None:
 
 
 @pytest.fixture
-def market() -> Market:
+def market(home: Path) -> Market:
+    bound_store(home)
     return stocked(3)[0]
 
 
@@ -62,7 +66,8 @@ def test_no_page_holds_a_script_of_its_own_or_asks_elsewhere(name: str, client: 
 
 
 @pytest.mark.parametrize("name", [*PAGES, "chart", "coverage-cells"])
-def test_queries_do_not_grow_with_what_is_there(name: str, client: Client) -> None:
+def test_queries_do_not_grow_with_what_is_there(name: str, client: Client, home: Path) -> None:
+    bound_store(home)
     fill(0)
     few = queries(client, name)
     fill(20)
@@ -91,6 +96,13 @@ def queries(client: Client, name: str) -> int:
         "/coverage/?start=2024-05-01&end=2024-01-01",
         "/coverage/?step=day",
         "/coverage/?step=century",
+        "/coverage/?tier=TIER9",
+        "/coverage/cells?tier=tier0",
+        "/coverage/?start=1970-01-01",
+        "/coverage/cells?start=1970-01-01&end=2020-12-31",
+        "/gaps/?tier=TIER9",
+        "/gaps/?market=NOSUCHTHING",
+        "/files/?market=NOSUCHTHING",
         "/coverage/cells?interval=7",
         "/coverage/cell?market=NOSUCHTHING",
         "/gaps/?interval=x",
@@ -116,6 +128,52 @@ def test_what_finds_nothing_is_no_error(address: str, client: Client, market: Ma
 
 def test_a_market_that_nobody_knows_is_not_found(client: Client) -> None:
     assert client.get("/markets/NOSUCHTHING/").status_code == 404
+    assert client.get("/markets/NOSUCHTHING/chart").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/?quotes=%00",
+        "/coverage/?quotes=%00",
+        "/coverage/cell?market=%00",
+        "/markets/?q=%00",
+        "/markets/%00/",
+        "/markets/%00/chart",
+        "/gaps/?market=%00",
+        "/gaps/?status=%00",
+        "/gaps/?reason=OPEN&quotes=USD&quotes=%00",
+        "/files/?market=A%00B",
+        "/files/?status=%00",
+    ],
+)
+def test_a_character_that_no_database_keeps_is_a_wrong_question(address: str, client: Client) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 400
+    assert "holds a NUL character" in answer.content.decode()
+
+
+def test_months_are_shown_of_more_years_than_any_exchange_has(client: Client, market: Market) -> None:
+    assert client.get("/coverage/?start=2009-01-01").status_code == 200
+    refused = client.get("/coverage/?start=1970-01-01").content.decode()
+    assert "Months are shown of 300 at most, not of 653" in refused
+
+
+@pytest.mark.parametrize("name", ["adausd", "ADA/USD", "ada/usd"])
+@pytest.mark.parametrize("page", ["gaps", "files"])
+def test_a_market_is_named_to_filters_as_people_name_it(name: str, page: str, client: Client) -> None:
+    market = MarketFactory.create(base__ticker="ADA", altname="ADAUSD")
+    for one in (market, MarketFactory.create()):
+        GapRecordFactory.create(market=one)
+        FileIngestionRecordFactory.create(market=one, job=IngestionJobFactory.create(), file_name=f"{one}_60.csv")
+    shown = text(client, f"/{page}/?market={name}")
+    assert '<span class="faint">1 on record' in shown
+    assert 'name="market" value="ADAUSD"' in shown
+
+
+def test_a_market_s_page_is_found_by_its_name_in_small_letters(client: Client, market: Market) -> None:
+    answer = client.get("/markets/coin0usd/?interval=60&start=5&end=9")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/markets/COIN0USD/?interval=60&start=5&end=9")
 
 
 def test_the_overview_says_what_is_open_and_how_to_mend_it(client: Client, market: Market) -> None:
@@ -145,7 +203,7 @@ def test_a_market_tells_its_series_gaps_and_findings(client: Client, market: Mar
     assert "120 here, 170 by the exchange&#x27;s own count" in shown
     assert "2024-04-01 to 2024-04-07" in shown
     assert "/api/v1/candles?market=COIN1USD&amp;interval=60" in shown
-    assert "export_candles --markets COIN1USD" in shown
+    assert "export_candles --markets COIN1USD --intervals 60 --output candles" in shown
 
 
 def test_a_market_found_by_its_name_is_shown(client: Client, market: Market) -> None:
@@ -178,6 +236,44 @@ def test_a_gap_says_what_closes_it_and_what_that_takes(client: Client, market: M
     assert "(1 request)" in shown
     assert "1 on record" in shown
     assert accepted.required_csv_file in text(client, "/gaps/?status=ACCEPTED")
+
+
+@pytest.fixture
+def gaps_of_three(market: Market) -> None:
+    """A gap each of a market of the first tier, of one quoted in euros, and of one that nobody can classify."""
+    euro = MarketFactory.create(base=market.base, quote=AssetFactory.create(ticker="EUR", tier=""), altname="COIN0EUR")
+    for one in (market, euro, MarketFactory.create(base=None, quote=None, altname="QQQXYZ")):
+        GapRecordFactory.create(market=one)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"COIN0USD", "COIN0EUR", "QQQXYZ"}),
+        ("tier=TIER1", {"COIN0USD", "COIN0EUR"}),
+        ("tier=TIER4", {"QQQXYZ"}),
+        ("tier=ALL", {"COIN0USD", "COIN0EUR", "QQQXYZ"}),
+        ("quotes=usd", {"COIN0USD", "QQQXYZ"}),
+        ("tier=TIER1&quotes=EUR,GBP", {"COIN0EUR"}),
+        ("tier=TIER4&quotes=EUR", {"QQQXYZ"}),
+    ],
+)
+def test_gaps_are_those_of_the_tier_as_reports_have_it(
+    query: str, found: set[str], client: Client, gaps_of_three: None
+) -> None:
+    shown = text(client, f"/gaps/?{query}")
+    assert {name for name in ("COIN0USD", "COIN0EUR", "QQQXYZ") if f">{name}</a>" in shown} == found
+
+
+def test_what_gaps_are_quoted_in_is_asked_by_the_overview_and_kept_by_the_filter(
+    client: Client, market: Market
+) -> None:
+    IngestionJobFactory.create(status=JobStatus.FAILED)
+    for place, tier in enumerate(("TIER2", "TIER3", "TIER4"), 1):
+        stocked(6, first=10 * place, tier=tier)
+    shown = text(client, "/?quotes=USD,EUR")
+    assert 'href="/gaps/?quotes=USD,EUR"' in shown
+    assert '<input name="quotes" value="USD,EUR"' in text(client, "/gaps/?quotes=USD,EUR")
 
 
 def test_a_job_shows_its_files_and_how_to_go_on(client: Client, market: Market) -> None:

@@ -54,7 +54,7 @@ class Command(ChandleryCommand):
         add(
             "--complete",
             action="store_true",
-            help="walk over trades without a limit; status 3 if anything stays open",
+            help="walk over trades without a limit; status 3 if anything stays open that nobody has accepted",
         )
         add("--dry-run", action="store_true", help="show the plan and write nothing")
         add("--stop-on-error", action="store_true", help="stop at the first file that cannot be read")

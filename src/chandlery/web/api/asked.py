@@ -10,15 +10,13 @@ from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from chandlery.candles.interval import Interval
-from chandlery.config.surroundings import surroundings, tiers
+from chandlery.config.surroundings import tiers
 from chandlery.errors import UsageError
 from chandlery.models import Market
-from chandlery.pipeline.binding import identified_store
 from chandlery.pipeline.markets import ensure_markets, on_record, select
 from chandlery.pipeline.request import Selection
 from chandlery.pipeline.selecting import selection_of
 from chandlery.reporting.as_json import JsonObject
-from chandlery.stores.base import CandleStore
 
 MOST_ROWS = 1000
 #: Far more than anybody means, and few enough to be looked at.
@@ -135,12 +133,6 @@ def markets_of(selection: Selection) -> list[Market]:
     """Those it names; where it names none, those of which anything is known. Raises UsageError."""
     ensure_markets(tiers())
     return select(selection) if selection.tiers or selection.markets else on_record()
-
-
-def store_to_read() -> CandleStore:
-    """Raises StoreEmptied and the like."""
-    around = surroundings()
-    return identified_store(around.store_url, around.home)
 
 
 def page_of(name: str, rows: QuerySet[Any], page: Page, told: Any) -> JsonObject:

@@ -20,7 +20,8 @@ from chandlery.reader.options import Asked as Wanted
 from chandlery.reader.read import Candles, nothing
 from chandlery.reporting.as_json import instant
 from chandlery.web.api import shapes
-from chandlery.web.api.asked import Query, Text, store_to_read, written
+from chandlery.web.api.asked import Query, Text, written
+from chandlery.web.store import store_to_read
 
 router = Router(tags=["Candles"])
 ARROW = "application/vnd.apache.arrow.stream"

@@ -21,8 +21,9 @@ from chandlery.reporting.as_json import COUNTS, JsonObject, instant, report_as_j
 from chandlery.reporting.findings import finding_as_json, outage_as_json
 from chandlery.reporting.overview import OverviewRow
 from chandlery.web.api import shapes
-from chandlery.web.api.asked import Asked, Names, Page, Query, Text, Tier, markets_of, page_of, store_to_read
+from chandlery.web.api.asked import Asked, Names, Page, Query, Text, Tier, markets_of, page_of
 from chandlery.web.standing import overview
+from chandlery.web.store import store_to_read
 
 router = Router(tags=["What there is"])
 
@@ -80,11 +81,9 @@ def assets(request: HttpRequest, asked: FromAddress[AssetsAsked]) -> JsonRespons
 
 @router.get("/markets", response=shapes.read(shapes.Markets), summary="Markets by name")
 def markets(request: HttpRequest, asked: FromAddress[MarketsAsked]) -> JsonResponse:
-    rows = Market.objects.select_related("base", "quote").order_by("altname", "pk")
-    if asked.tier:
-        rows = rows.filter(base__tier__in=tiers_named([asked.tier]))
-    if asked.quotes:
-        rows = rows.filter(quote__ticker__in=[name.upper() for name in names([asked.quotes])])
+    named = tiers_named([asked.tier]) if asked.tier else None
+    chosen = Market.objects.chosen(named, [name.upper() for name in names([asked.quotes])] or None)
+    rows = chosen.select_related("base", "quote").order_by("altname", "pk")
     if asked.search:
         rows = rows.filter(Q(altname__icontains=asked.search) | Q(wsname__icontains=asked.search))
     return JsonResponse(page_of("markets", rows, asked, _market))
@@ -167,10 +166,13 @@ def gap_as_json(row: GapRecord) -> JsonObject:
 
 def _assets_and_markets(quotes: Iterable[str]) -> dict[str, JsonObject]:
     assets = dict(Asset.objects.exclude(tier="").values_list("tier").annotate(Count("pk")).order_by())
-    traded = Market.objects.filter(quote__ticker__in=list(quotes)).exclude(base__tier="")
-    markets = dict(traded.values_list("base__tier").annotate(Count("pk")).order_by())
+    wanted = tuple(quotes)
     return {
-        tier.value: {"assets": assets.get(tier.value, 0), "markets": markets.get(tier.value, 0)} for tier in TierName
+        tier.value: {
+            "assets": assets.get(tier.value, 0),
+            "markets": Market.objects.chosen([tier.value], wanted).count(),
+        }
+        for tier in TierName
     }
 
 

@@ -124,7 +124,7 @@ def pause(request: HttpRequest, job: JobId) -> JsonResponse:
 @acting.post(
     "/gaps/{id}/accept",
     response=shapes.done(shapes.GapOnRecord),
-    summary="A gap stays open, and nothing tries to fill it",
+    summary="A gap stays open, and no request is spent on it",
 )
 def accept_a_gap(request: HttpRequest, id: Id) -> JsonResponse:  # noqa: A002 - the name in the address
     return JsonResponse(gap_as_json(accept_gap(id)))

@@ -25,6 +25,7 @@ from chandlery.pipeline.request import Selection
 from chandlery.pipeline.selecting import day, names
 from chandlery.web.access import may_act
 from chandlery.web.actions import Fill, fill_gaps, pause, resume
+from chandlery.web.pages.asked import require_text, written
 
 P = ParamSpec("P")
 Act = Callable[Concatenate[HttpRequest, P], str]
@@ -43,6 +44,7 @@ def act(does: Act[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         if not may_act(request):
             return HttpResponseForbidden("This takes somebody of the staff.")
         try:
+            require_text(written(request.POST))
             messages.success(request, does(request, *args, **kwargs))
         except ChandleryError as error:
             messages.error(request, str(error))

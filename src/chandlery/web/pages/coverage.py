@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Tally
-from chandlery.config.surroundings import clock, surroundings
+from chandlery.config.surroundings import clock
 from chandlery.errors import UsageError
 from chandlery.exchanges.base import Tier
 from chandlery.models import Market
@@ -28,13 +28,15 @@ from chandlery.pipeline.selecting import names
 from chandlery.pipeline.standing import tier_of
 from chandlery.reporting.coverage_map import MINUTE, CoverageMap, MapRow, encoded
 from chandlery.reporting.terminal import VERDICTS
-from chandlery.stores import open_store
 from chandlery.web import standing
-from chandlery.web.pages.asked import dates_asked, interval_asked, page
+from chandlery.web.pages.asked import dates_asked, interval_asked, page, tier_asked
 from chandlery.web.pages.kept import Kept, state_mark
+from chandlery.web.store import store_to_read
 
 #: So many days of all markets are drawn at once; whoever wants more sees months.
 MOST_DAYS = 400
+#: More than any exchange is old.
+MOST_MONTHS = 300
 MARKETS_A_PAGE = 100
 MOST_GAPS = 20
 _maps: Kept[CoverageMap] = Kept(12, state_mark)
@@ -44,6 +46,10 @@ _drawings: Kept[tuple[bytes, bytes]] = Kept(12, state_mark)
 
 class TooManyDays(UsageError):
     """Days are shown of {most} days at most, not of {days:,}; give start and end, or look at months"""
+
+
+class TooManyMonths(UsageError):
+    """Months are shown of {most} at most, not of {months:,}; give a later start, or none: then it is the first trade"""
 
 
 class WrongStep(UsageError):
@@ -66,16 +72,17 @@ class MapAsked:
         """Raises a UsageError."""
         asked = request.GET
         start, end = dates_asked(asked)
+        now = clock()()
         step = asked.get("step") or "month"
         if step not in STEPS:
             raise WrongStep(step=step)
         if step == "day" and (start is None or end is None or (end - start).days > MOST_DAYS):
             raise TooManyDays(most=MOST_DAYS, days=(end - start).days if start and end else 5000)
-        tier = asked.get("tier", "").upper()
+        months = _months(start, min(end, now) if end is not None else now) if start is not None else 0
+        if step == "month" and months > MOST_MONTHS:
+            raise TooManyMonths(most=MOST_MONTHS, months=months)
         quotes = tuple(name.upper() for name in names(asked.getlist("quotes")))
-        return cls(
-            tier if tier in Tier.__members__ else "", quotes, interval_asked(asked, Interval.M60), step, start, end
-        )
+        return cls(tier_asked(asked), quotes, interval_asked(asked, Interval.M60), step, start, end)
 
     @property
     def selection(self) -> Selection:
@@ -100,6 +107,7 @@ class MapAsked:
 @page
 def coverage(request: HttpRequest) -> HttpResponse:
     """The frame of the drawing, and all of its figures as a table."""
+    store_to_read()
     asked, now = MapAsked.of(request), clock()()
     shown, rows = _map_of(asked, now), list(_table_of(asked, now))
     if request.GET.get("sort") == "open":
@@ -125,6 +133,7 @@ def coverage(request: HttpRequest) -> HttpResponse:
 @page
 def coverage_cells(request: HttpRequest) -> HttpResponse:
     """The cells of the drawing; see `encoded`."""
+    store_to_read()
     asked = MapAsked.of(request)
     closed = asked.interval.floor(clock()())
 
@@ -149,9 +158,7 @@ def coverage_cell(request: HttpRequest) -> HttpResponse:
     interval = interval_asked(request.GET, Interval.M60)
     start, end = dates_asked(request.GET)
     selection = Selection((interval,), markets=(request.GET.get("market", ""),), start=start, end=end)
-    around = surroundings()
-    now = around.clock()
-    told = report(selection, select(selection), open_store(around.store_url, around.home), now)
+    told = report(selection, select(selection), store_to_read(), clock()())
     entry = told.series[0]
     figures = [
         (verdict.value, name, getattr(entry.tally, verdict.value.lower()))
@@ -169,6 +176,12 @@ def coverage_cell(request: HttpRequest) -> HttpResponse:
         "more": len(entry.gaps) - MOST_GAPS,
     }
     return render(request, "chandlery/_cell.html", context)
+
+
+def _months(start: datetime, end: datetime) -> int:
+    """How many begin from that of `start` on, before `end`."""
+    last = end - timedelta(microseconds=1)
+    return 12 * (last.year - start.year) + last.month - start.month + 1
 
 
 def _map_of(asked: MapAsked, now: datetime) -> CoverageMap:

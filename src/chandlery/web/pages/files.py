@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from chandlery.candles.interval import Interval
 from chandlery.models import ArchiveRelease, FileIngestionRecord, FileStatus
 from chandlery.models.archive import FileFilter
-from chandlery.web.pages.asked import interval_asked, page
+from chandlery.web.pages.asked import interval_asked, market_asked, page
 
 FILES_A_PAGE = 100
 
@@ -23,7 +23,7 @@ def files(request: HttpRequest) -> HttpResponse:
     release = asked.get("release", "")
     wanted = FileFilter(
         release=int(release) if release.isdecimal() and len(release) < 19 else None,
-        market=asked.get("market", "").strip().upper(),
+        market=market_asked(asked),
         interval=int(interval) if interval else None,
         status=asked.get("status", ""),
     )

@@ -18,10 +18,11 @@ from chandlery.exchanges.base import Tier
 from chandlery.models import FindingKind, GapRecord, GapStatus, Ledger, QualityFinding
 from chandlery.models.gap import GapFilter
 from chandlery.pipeline.pricing import by_ledger
+from chandlery.pipeline.selecting import names
 from chandlery.reporting.completeness import GapEntry, gap_entry
 from chandlery.reporting.gap_cost import gap_cost
 from chandlery.web.access import may_act
-from chandlery.web.pages.asked import interval_asked, page
+from chandlery.web.pages.asked import interval_asked, market_asked, page, tier_asked
 
 GAPS_A_PAGE = 50
 
@@ -40,8 +41,11 @@ class ShownGap:
 
     @property
     def can_fill(self) -> bool:
-        """Whether a job of ours closes it, or a part of it, without another file."""
-        is_open = self.row.status not in (GapStatus.FILLED, GapStatus.BACKFILLING)
+        """Whether a job of ours closes it, or a part of it, without another file.
+
+        None spends a request on one that is accepted.
+        """
+        is_open = self.row.status not in (GapStatus.FILLED, GapStatus.BACKFILLING, GapStatus.ACCEPTED)
         return is_open and (self.entry.remedy.api or self.entry.remedy.trades)
 
     @property
@@ -64,8 +68,9 @@ def gaps(request: HttpRequest) -> HttpResponse:
     asked, now = request.GET, clock()()
     interval = interval_asked(asked, Interval.M60) if asked.get("interval") else None
     wanted = GapFilter(
-        tier=asked.get("tier", ""),
-        market=asked.get("market", "").strip().upper(),
+        tier=tier_asked(asked),
+        quotes=tuple(name.upper() for name in names(asked.getlist("quotes"))),
+        market=market_asked(asked),
         interval=int(interval) if interval else None,
         reason=asked.get("reason", ""),
         status=asked.get("status", ""),

@@ -10,24 +10,26 @@ from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import EmptyRange, TimeRange
 from chandlery.candles.verdict import Tally
-from chandlery.config.surroundings import surroundings
+from chandlery.config.surroundings import clock
 from chandlery.errors import UsageError
+from chandlery.exchanges.kraken.names import UnknownMarket
 from chandlery.models import FindingState, Market
 from chandlery.pipeline.chart import chart_of
 from chandlery.pipeline.findings import findings_of, outages_of
-from chandlery.pipeline.markets import on_record
+from chandlery.pipeline.markets import named, on_record
 from chandlery.pipeline.report import report
 from chandlery.pipeline.request import Selection
 from chandlery.pipeline.standing import tier_of
 from chandlery.reporting.findings import finding_text, outage_text
 from chandlery.reporting.terminal import VERDICTS
-from chandlery.stores import open_store
 from chandlery.web.pages.asked import page
+from chandlery.web.store import store_to_read
 
 MARKETS_A_PAGE = 100
 MOST_LISTED = 50
@@ -60,11 +62,14 @@ def markets(request: HttpRequest) -> HttpResponse:
 @require_safe
 @page
 def market(request: HttpRequest, altname: str) -> HttpResponse:
-    around = surroundings()
-    now, row = around.clock(), _market(altname)
+    now, row = clock()(), _market(altname)
+    if row.altname != altname:
+        query = request.GET.urlencode()
+        return redirect(f"{reverse('market', args=[row.altname])}{f'?{query}' if query else ''}")
     selection = Selection(tuple(Interval), markets=(altname,))
-    told = report(selection, [row], open_store(around.store_url, around.home), now)
+    told = report(selection, [row], store_to_read(), now)
     series = [entry for entry in told.series if entry.range is not None and _is_stored(entry.tally)]
+    stored = ",".join(str(int(entry.interval)) for entry in series)
     gaps = [(entry, gap) for entry in series for gap in entry.gaps]
     findings = findings_of([row], selection, (FindingState.OPEN, FindingState.ACCEPTED))
     context = {
@@ -78,7 +83,7 @@ def market(request: HttpRequest, altname: str) -> HttpResponse:
         "outages": [outage_text(one) for one in outages_of([row], selection)[:MOST_LISTED]],
         "verdicts": [(verdict.value, name, why) for verdict, (name, _, why) in VERDICTS.items()],
         "periods": PERIODS,
-        "export": f"{settings.PROGRAM} export_candles --markets {altname} --output candles",
+        "export": f"{settings.PROGRAM} export_candles --markets {altname} --intervals {stored} --output candles",
     }
     return render(request, "chandlery/market.html", context)
 
@@ -87,19 +92,18 @@ def market(request: HttpRequest, altname: str) -> HttpResponse:
 @page
 def chart(request: HttpRequest, altname: str) -> HttpResponse:
     """What the market's page draws; see `Chart.as_json`."""
-    around = surroundings()
     asked = request.GET.get("interval")
     interval = Interval.parse(asked) if asked and asked != "auto" else None
-    store = open_store(around.store_url, around.home)
-    made = chart_of(_market(altname), _view(request.GET), interval, store, around.clock())
+    made = chart_of(_market(altname), _view(request.GET), interval, store_to_read(), clock()())
     return JsonResponse(made.as_json() if made else {})
 
 
 def _market(altname: str) -> Market:
-    found = Market.objects.select_related("base", "quote").filter(altname=altname).first()
-    if found is None:
-        raise Http404
-    return found
+    """The one that a person calls so. Raises Http404."""
+    try:
+        return named(altname)
+    except UnknownMarket as error:
+        raise Http404(str(error)) from error
 
 
 def _is_stored(tally: Tally) -> bool:

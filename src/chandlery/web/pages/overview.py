@@ -24,6 +24,7 @@ from chandlery.web.access import may_act
 from chandlery.web.pages.asked import page, quotes_asked
 from chandlery.web.pages.kept import Kept, state_mark
 from chandlery.web.pages.running import running_jobs
+from chandlery.web.store import store_to_read
 
 FEW_ROWS = 8
 #: What is drawn of state looks the same to everybody.
@@ -35,6 +36,8 @@ _figures: Kept[SafeString] = Kept(
 @require_safe
 @page
 def overview(request: HttpRequest) -> HttpResponse:
+    # What is drawn already tells nothing of a store that has gone since.
+    store_to_read()
     # No slot closes within a minute.
     minute, quotes = clock()().replace(second=0, microsecond=0), quotes_asked(request.GET)
     drawn = _figures.get((minute, quotes, settings.CANDLE_STORE), lambda: _drawn(minute, quotes))
