@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -115,6 +116,37 @@ def test_a_chart_zooms_to_finer_candles_and_back(opened: Browser, address: str) 
         expect(said).to_contain_text("candles of 1440min")
         shown.page.select_option("#chart-interval", "240")
         expect(said).to_contain_text("candles of")
+
+
+def shown_range(shown: Window) -> tuple[datetime, datetime]:
+    """What of time the chart was sent to show, as the last answer had it."""
+    with shown.page.expect_response(re.compile(r"/chart\?")) as reply:
+        shown.page.reload()
+    view = reply.value.json()["view"]
+    start, end = (datetime.fromtimestamp(view[edge], UTC) for edge in ("start", "end"))
+    return start, end
+
+
+@pytest.mark.parametrize("path", ["/gaps/?market=ICXUSD&interval=60", "/markets/ICXUSD/"])
+def test_a_link_to_a_long_gap_shows_the_gap(path: str, opened: Browser, address: str) -> None:
+    with window(opened, address, "light", 1400) as shown:
+        shown.go(path)
+        shown.page.locator("tr", has_text="2024-07-01 to 2024-09-30").locator("a").first.click()
+        expect(shown.page.locator("#chart-said")).to_contain_text("missing: ")
+        start, end = shown_range(shown)
+        assert start < datetime(2024, 7, 1, tzinfo=UTC) < datetime(2024, 10, 1, tzinfo=UTC) < end
+
+
+def test_zooming_out_of_the_newest_candles_keeps_them_in_view(opened: Browser, address: str) -> None:
+    with window(opened, address, "light", 1400) as shown:
+        shown.go("/markets/XBTUSD/?interval=60")
+        said = shown.page.locator("#chart-said")
+        for name in ("Zoom out", "Zoom out", "Later"):
+            with shown.page.expect_response(re.compile(r"/chart\?")) as reply:
+                shown.page.get_by_role("button", name=name).click()
+            told = reply.value.json()
+            assert told["view"]["end"] == told["history"]["end"]
+            expect(said).to_contain_text("candles of 60min")
 
 
 def sign_in(shown: Window) -> None:

@@ -1,7 +1,7 @@
 """Pages: all of them are there for anybody on this machine, say what the reports say, and ask the database little."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,10 @@ from pytest_django import Settings
 from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
+from chandlery.candles.timerange import TimeRange
 from chandlery.models import FileStatus, GapStatus, JobStatus, Market, Outage
 from chandlery.stores import open_store
-from tests.candles.builders import at, candles_at, every
+from tests.candles.builders import at, between, candles_at, every
 from tests.factories import (
     ArchiveReleaseFactory,
     FileIngestionRecordFactory,
@@ -166,6 +167,35 @@ def test_a_chart_has_candles_verdicts_coverage_and_outages(client: Client, marke
     assert [run[2] for run in told["runs"]][-1] == "MISSING"
     assert [lane["name"] for lane in told["lanes"]] == ["Archives"]
     assert told["outages"] == [[int(at("2024-03-30 10:00").timestamp()), int(at("2024-03-30 12:00").timestamp())]]
+
+
+def drawn(client: Client, market: Market, asked: str, start: str, end: str) -> tuple[dict[str, object], TimeRange]:
+    """What the chart was sent, and what of it is seen."""
+    edges = f"start={int(at(start).timestamp())}&end={int(at(end).timestamp())}"
+    told = json.loads(text(client, f"/markets/{market}/chart?{asked}&{edges}"))
+    view = told["view"]
+    return told, TimeRange(*(datetime.fromtimestamp(view[edge], UTC) for edge in ("start", "end")))
+
+
+def test_a_chart_of_a_long_gap_shows_the_gap_at_its_own_interval(client: Client, market: Market) -> None:
+    told, seen = drawn(client, market, "interval=60&whole=1", "2024-02-25", "2024-04-10")
+    assert seen == between("2024-02-25", "2024-04-10")
+    assert (told["interval"], told["step"]) == (60, 2 * 3600)
+
+
+def test_a_width_that_is_asked_for_shows_the_middle_of_what_holds_too_much_of_it(
+    client: Client, market: Market
+) -> None:
+    told, seen = drawn(client, market, "interval=60", "2024-02-25", "2024-04-10")
+    assert seen == between("2024-03-01 20:00", "2024-04-04 04:00")
+    assert told["step"] == 3600
+
+
+def test_a_chart_does_not_show_what_has_not_come_yet(client: Client, market: Market) -> None:
+    _, seen = drawn(client, market, "interval=60", "2024-04-25", "2024-06-25")
+    assert seen.end == at("2024-05-02")
+    _, beside = drawn(client, market, "interval=1440", "2031-01-01", "2033-01-01")
+    assert beside == between("2024-02-20", "2024-05-02")
 
 
 def test_a_gap_says_what_closes_it_and_what_that_takes(client: Client, market: Market) -> None:

@@ -91,7 +91,8 @@ def chart(request: HttpRequest, altname: str) -> HttpResponse:
     asked = request.GET.get("interval")
     interval = Interval.parse(asked) if asked and asked != "auto" else None
     store = open_store(around.store_url, around.home)
-    made = chart_of(_market(altname), _view(request.GET), interval, store, around.clock())
+    whole = bool(request.GET.get("whole"))
+    made = chart_of(_market(altname), _view(request.GET), interval, store, around.clock(), whole=whole)
     return JsonResponse(made.as_json() if made else {})
 
 

@@ -21,9 +21,16 @@ class Chart {
     this.make();
     this.listen();
     const start = Number(asked.get("start")), end = Number(asked.get("end"));
-    // Of a gap, its surroundings are shown as well.
-    const margin = Math.max(3600, (end - start) / 2);
-    this.load(start && end ? { start: start - margin, end: end + margin } : null);
+    // Whoever follows a link to a range sees all of it, several candles to a point if need be.
+    this.whole = Boolean(start && end);
+    const margin = this.margin(end - start);
+    this.load(this.whole ? { start: start - margin, end: end + margin } : null);
+  }
+
+  // Of a gap, its surroundings are shown as well, as far as that takes no coarser points.
+  margin(long) {
+    const wanted = Math.max(3600, long / 2), room = Number(picker.value) * 60 * IN_VIEW - long;
+    return room > 0 ? Math.min(wanted, room / 2) : wanted;
   }
 
   make() {
@@ -59,7 +66,7 @@ class Chart {
     this.chart.subscribeCrosshairMove((event) => this.tell(event));
     new ResizeObserver(() => this.draw()).observe(box);
     document.addEventListener("themechange", () => { this.dress(); this.draw(); });
-    picker.addEventListener("change", () => this.load(this.view()));
+    picker.addEventListener("change", () => { this.whole = false; this.load(this.view()); });
     for (const button of document.querySelectorAll("[data-days]")) {
       button.addEventListener("click", () => this.period(Number(button.dataset.days)));
     }
@@ -73,6 +80,7 @@ class Chart {
 
   async load(view) {
     const asked = new URLSearchParams({ interval: picker.value });
+    if (this.whole) asked.set("whole", "1");
     if (view) {
       asked.set("start", Math.floor(view.start));
       asked.set("end", Math.ceil(view.end));
@@ -121,7 +129,8 @@ class Chart {
 
   summary() {
     const { data } = this, candles = data.candles.time.length;
-    const width = data.step === data.interval * 60 ? `${data.interval}min` : `${data.step / 86_400} days`;
+    const days = data.step / 86_400;
+    const width = days > 1 && Number.isInteger(days) ? `${days} days` : `${data.step / 60}min`;
     const ranges = (verdict) => data.runs.filter((run) => run[2] === verdict).length;
     const open = ["MISSING", "SUSPECT"].filter(ranges).map((verdict) => `${verdict.toLowerCase()}: ${ranges(verdict)}`);
     return `${candles.toLocaleString("en")} candles of ${width}. Open ranges in what is loaded: ${open.join(", ") || "none"}.`;
@@ -144,12 +153,14 @@ class Chart {
       const wanted = { start: Math.max(view.start, history.start), end: Math.min(view.end, history.end) };
       if (wanted.end - wanted.start < data.step) return;
       const leaves = wanted.start < data.start - data.step || wanted.end > data.end + data.step;
-      if (leaves || (picker.value === "auto" && this.fits(view) !== data.step)) this.load(view);
+      const adapts = this.whole || picker.value === "auto";
+      if (leaves || (adapts && this.fits(wanted) !== data.step)) this.load(wanted);
     }, 200);
   }
 
   fits(view) {
-    const long = view.end - view.start, stored = this.data.stored;
+    const long = view.end - view.start;
+    const stored = picker.value === "auto" ? this.data.stored : [Number(picker.value)];
     const interval = stored.find((minutes) => long <= minutes * 60 * IN_VIEW);
     if (interval) return interval * 60;
     const widest = stored.at(-1) * 60;
