@@ -15,7 +15,9 @@ from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
-from chandlery.models import FileStatus, GapStatus, JobStatus, Market, Outage
+from chandlery.models import FileStatus, GapStatus, IngestionJob, JobStatus, Lease, Market, Outage
+from chandlery.pipeline.lease import LEASE_TIME
+from chandlery.pipeline.process_identity import ProcessIdentity, this_process
 from chandlery.stores import open_store
 from tests.candles.builders import at, between, candles_at, every
 from tests.factories import (
@@ -218,8 +220,38 @@ def test_a_job_shows_its_files_and_how_to_go_on(client: Client, market: Market) 
     assert "it has an odd row" in shown
 
 
+def held(job: IngestionJob, process: ProcessIdentity | None = None) -> Lease:
+    """A job at work: in this process, unless told otherwise."""
+    by = process or this_process()
+    now = datetime.now(UTC)
+    return Lease.objects.create(
+        job=job,
+        purpose=f"job {str(job.pk)[:8]}",
+        host=by.host,
+        pid=by.pid,
+        process_started=by.started,
+        acquired_at=now,
+        renewed_at=now,
+        expires_at=now + LEASE_TIME,
+    )
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/", "/jobs/running", "/jobs/{job}/", "/metrics"])
+def test_a_job_whose_process_was_killed_is_not_called_running(address: str, client: Client, market: Market) -> None:
+    me = this_process()
+    job = IngestionJobFactory.create(tier="", markets=[str(market)])
+    held(job, ProcessIdentity(me.host, me.pid, me.started - 1000))
+    shown = text(client, address.format(job=job.pk))
+    assert "Running:" not in shown
+    job.refresh_from_db()
+    assert (job.status, Lease.objects.exists()) == (JobStatus.FAILED, False)
+    if address == "/metrics":
+        assert 'chandlery_last_job_status{status="FAILED"} 1.0' in shown
+
+
 def test_a_running_job_is_seen_on_the_overview_and_by_the_part_that_asks_again(client: Client) -> None:
     job = IngestionJobFactory.create(total_files=8, files_ingested=2)
+    held(job)
     for address in ("/", "/jobs/running"):
         shown = text(client, address)
         assert str(job.pk)[:8] in shown

@@ -11,8 +11,10 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from chandlery.candles.interval import Interval
+from chandlery.config.surroundings import surroundings
 from chandlery.models import IngestionJob, JobStatus
 from chandlery.pipeline.job_facts import JobFacts
+from chandlery.pipeline.lease import settle_dead
 from chandlery.reporting.jobs import what_text
 from chandlery.reporting.wording import widths
 from chandlery.web.access import may_act
@@ -30,15 +32,17 @@ LOG_BYTES = 4000
 @require_safe
 @page
 def jobs(request: HttpRequest) -> HttpResponse:
+    now = running_jobs()
     rows = Paginator(IngestionJob.objects.order_by("-created_at"), JOBS_A_PAGE).get_page(request.GET.get("page"))
     shown = [(row, what_text(row), widths(map(Interval, row.intervals))) for row in rows.object_list]
-    context = {"rows": rows, "shown": shown, "jobs": running_jobs(), "may_act": may_act(request)}
+    context = {"rows": rows, "shown": shown, "jobs": now, "may_act": may_act(request)}
     return render(request, "chandlery/jobs.html", context)
 
 
 @require_safe
 @page
 def job(request: HttpRequest, pk: UUID) -> HttpResponse:
+    settle_dead(surroundings().time_of_day())
     row = get_object_or_404(IngestionJob, pk=pk)
     facts = JobFacts.of(row)
     files = row.files.select_related("market").order_by("-completed_at", "file_path")

@@ -37,8 +37,10 @@ _figures: Kept[SafeString] = Kept(
 def overview(request: HttpRequest) -> HttpResponse:
     # No slot closes within a minute.
     minute, quotes = clock()().replace(second=0, microsecond=0), quotes_asked(request.GET)
+    # Looked at first: a job whose process was killed has failed, and that is what needs attention.
+    jobs = running_jobs()
     drawn = _figures.get((minute, quotes, settings.CANDLE_STORE), lambda: _drawn(minute, quotes))
-    context = {"figures": drawn, "jobs": running_jobs(), "may_act": may_act(request)}
+    context = {"figures": drawn, "jobs": jobs, "may_act": may_act(request)}
     return render(request, "chandlery/overview.html", context)
 
 

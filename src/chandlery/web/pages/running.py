@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from chandlery.config.surroundings import surroundings
 from chandlery.models import FileIngestionRecord, IngestionJob, JobStatus
+from chandlery.pipeline.lease import settle_dead
 from chandlery.reporting.jobs import what_text
 from chandlery.reporting.progress import Pace
 from chandlery.web.access import may_act
@@ -37,7 +39,8 @@ class RunningJob:
 
 
 def running_jobs() -> list[RunningJob]:
-    """The newest first."""
+    """The newest first; those whose process was killed are FAILED by now."""
+    settle_dead(surroundings().time_of_day())
     return [running(job) for job in IngestionJob.objects.filter(status=JobStatus.RUNNING).prefetch_related("leases")]
 
 
