@@ -117,9 +117,10 @@ def _require_free(markets: list[Market], selection: Selection) -> None:
     if first is not None:
         series = f"{first.market} {first.interval_minutes}min"
         raise SeriesBusy(series=series, purpose=first.lease.purpose)
-    wanted = (",".join(selection.tiers), list(selection.markets), widths)
+    names = (",".join(selection.tiers), list(selection.markets), list(selection.quotes), widths)
+    asked = (*names, selection.start, selection.end)
     for job in IngestionJob.objects.filter(status=JobStatus.PENDING):
-        if (job.tier, job.markets, job.intervals) == wanted:
+        if (job.tier, job.markets, job.quotes, job.intervals, job.start_date, job.end_date) == asked:
             raise AskedAlready(job=_short(job))
 
 

@@ -126,6 +126,19 @@ def test_the_same_is_not_started_twice(client: Client, market: Market, workers: 
     assert "has been asked for the same" in again.json()["error"]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"start_date": "2024-02-01", "end_date": "2024-02-03"}, {"end_date": "2024-01-05"}, {"quotes": "EUR"}],
+)
+def test_other_dates_and_other_quotes_are_not_the_same(
+    client: Client, market: Market, workers: Workers, other: dict[str, str]
+) -> None:
+    wanted = {"markets": "XBTUSD", "intervals": "60", "start_date": "2024-01-01", "end_date": "2024-01-03"}
+    assert post(client, "fill", wanted).status_code == 202
+    assert post(client, "fill", wanted | other).status_code == 202
+    assert len(workers.started) == 2
+
+
 def test_what_another_run_writes_is_left_to_it(client: Client, market: Market, workers: Workers) -> None:
     job = IngestionJobFactory.create()
     hold(job, market)

@@ -56,7 +56,7 @@ def job(request: HttpRequest, pk: UUID) -> HttpResponse:
         "more_failures": len(facts.failures) - MOST_FAILURES,
         "rows": Paginator(files, FILES_A_PAGE).get_page(request.GET.get("page")),
         "log": _log(row) if may_act(request) else "",
-        "can_resume": row.status not in (JobStatus.RUNNING, JobStatus.PENDING),
+        "can_resume": row.status != JobStatus.RUNNING,
         "may_act": may_act(request),
         "program": settings.PROGRAM,
     }
