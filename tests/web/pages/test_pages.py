@@ -1,6 +1,8 @@
 """Pages: all of them are there for anybody on this machine, say what the reports say, and ask the database little."""
 
+import html
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +43,12 @@ def surroundings(settings: Settings, home: Path) -> None:
 @pytest.fixture
 def market() -> Market:
     return stocked(3)[0]
+
+
+@pytest.fixture
+def admin(admin_client: Client) -> Client:
+    """Somebody who may act."""
+    return admin_client
 
 
 def text(client: Client, address: str) -> str:
@@ -257,6 +265,69 @@ def test_a_running_job_is_seen_on_the_overview_and_by_the_part_that_asks_again(c
         assert str(job.pk)[:8] in shown
         assert "2 of 8 files" in shown
         assert 'value="25"' in shown
+
+
+def asks_again(shown: str) -> str:
+    """The address that a part of the page asks for by itself; empty where it does not."""
+    found = re.search(r'hx-get="([^"]*)"', shown)
+    return html.unescape(found[1]) if found else ""
+
+
+def test_the_part_that_asks_again_brings_figures_and_leaves_the_rest_where_it_is(client: Client, admin: Client) -> None:
+    job = IngestionJobFactory.create(total_files=8, files_ingested=2)
+    held(job)
+    first = text(admin, "/")
+    IngestionJob.objects.update(files_ingested=4)
+    again = admin.get(asks_again(first))
+    assert again.headers["HX-Reswap"] == "none"
+    assert "4 of 8 files" in again.content.decode()
+    assert "hx-swap-oob" in again.content.decode()
+    assert "<form" not in again.content.decode()
+    held(IngestionJobFactory.create())
+    other = admin.get(asks_again(first))
+    assert "HX-Reswap" not in other.headers
+    assert other.content.decode().count("<form") == 2
+
+
+def test_nothing_new_is_nothing_swapped(client: Client) -> None:
+    again = client.get(asks_again(text(client, "/")))
+    assert (again.headers["HX-Reswap"], again.content.strip()) == ("none", b"")
+
+
+def test_a_job_is_followed_from_when_it_was_asked_for_to_its_end(admin: Client, market: Market) -> None:
+    job = IngestionJobFactory.create(status=JobStatus.PENDING, tier="", markets=[str(market)])
+    waiting = text(admin, reverse("job", args=[job.pk]))
+    address = asks_again(waiting)
+    assert address.startswith(reverse("job-running", args=[job.pk]))
+    assert admin.get(address).headers["HX-Reswap"] == "none"
+
+    IngestionJob.objects.update(status=JobStatus.RUNNING, total_files=8, files_ingested=2)
+    lease = held(job)
+    begun = text(admin, address)
+    assert 'class="status RUNNING"' in begun
+    assert "2 of 8 files" in begun
+    assert reverse("pause", args=[job.pk]) in begun
+
+    IngestionJob.objects.update(files_ingested=5, candles_fetched=1234)
+    goes_on = admin.get(asks_again(begun))
+    assert goes_on.headers["HX-Reswap"] == "none"
+    assert "5 of 8 files" in goes_on.content.decode()
+    assert "1,234 new candles," in goes_on.content.decode()
+
+    lease.delete()
+    IngestionJob.objects.update(status=JobStatus.PAUSED)
+    ended = text(admin, asks_again(begun))
+    assert 'class="status PAUSED"' in ended
+    assert "Go on with it" in ended
+    assert asks_again(ended) == ""
+
+
+def test_the_page_of_a_job_shows_no_other_one(client: Client, market: Market) -> None:
+    mine, other = (IngestionJobFactory.create(tier="", markets=[str(market)]) for _ in range(2))
+    held(mine)
+    held(other)
+    shown = text(client, reverse("job", args=[mine.pk]))
+    assert str(other.pk)[:8] not in shown + text(client, asks_again(shown))
 
 
 def test_reading_can_be_put_behind_the_login(client: Client, settings: Settings) -> None:

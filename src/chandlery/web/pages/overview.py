@@ -20,10 +20,9 @@ from chandlery.reporting.concerns import Failed, concerns
 from chandlery.reporting.overview import OverviewRow
 from chandlery.reporting.wording import plural
 from chandlery.web import standing
-from chandlery.web.access import may_act
 from chandlery.web.pages.asked import page, quotes_asked
 from chandlery.web.pages.kept import Kept, state_mark
-from chandlery.web.pages.running import running_jobs
+from chandlery.web.pages.running import now_context
 
 FEW_ROWS = 8
 #: What is drawn of state looks the same to everybody.
@@ -38,10 +37,9 @@ def overview(request: HttpRequest) -> HttpResponse:
     # No slot closes within a minute.
     minute, quotes = clock()().replace(second=0, microsecond=0), quotes_asked(request.GET)
     # Looked at first: a job whose process was killed has failed, and that is what needs attention.
-    jobs = running_jobs()
+    now = now_context(request)
     drawn = _figures.get((minute, quotes, settings.CANDLE_STORE), lambda: _drawn(minute, quotes))
-    context = {"figures": drawn, "jobs": jobs, "may_act": may_act(request)}
-    return render(request, "chandlery/overview.html", context)
+    return render(request, "chandlery/overview.html", now | {"figures": drawn})
 
 
 def failed_work() -> list[Failed]:

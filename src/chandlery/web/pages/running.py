@@ -63,4 +63,21 @@ def running(job: IngestionJob) -> RunningJob:
 @require_safe
 def now_running(request: HttpRequest) -> HttpResponse:
     """The part of a page that asks for itself again."""
-    return render(request, "chandlery/_running.html", {"jobs": running_jobs(), "may_act": may_act(request)})
+    return part_again(request, "chandlery/_running.html", "chandlery/_running_again.html", now_context(request))
+
+
+def now_context(request: HttpRequest) -> dict[str, object]:
+    """What the part needs that tells what is going on."""
+    jobs = running_jobs()
+    return {"jobs": jobs, "known": ",".join(str(one.job.pk) for one in jobs), "may_act": may_act(request)}
+
+
+def part_again(request: HttpRequest, whole: str, figures: str, context: dict[str, object]) -> HttpResponse:
+    """A part that asks again, and says by `known` what it shows: figures alone where that is what there still is. Its
+    buttons and links stay where they are then, with whoever is about to press them.
+    """
+    if request.GET.get("known") != context["known"]:
+        return render(request, whole, context)
+    answer = render(request, figures, context | {"again": True})
+    answer["HX-Reswap"] = "none"
+    return answer
