@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -203,6 +204,24 @@ def test_a_running_job_is_followed_paused_and_gone_on_with(made: World, opened: 
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 process.communicate(timeout=60)
+
+
+def test_who_is_signed_out_is_led_to_the_login_or_told(made: World, opened: Browser) -> None:
+    closed = replace(made, environment=made.environment | {"WEB_LOGIN_REQUIRED": "true"})
+    with served(closed, port=free_port()) as address, window(opened, address, "light", 1400) as shown:
+        sign_in(shown)
+        shown.go("/markets/XBTUSD/")
+        shown.page.context.clear_cookies()
+        shown.page.select_option("#chart-interval", "240")
+        expect(shown.page.locator("#chart-said")).to_have_text("You are not signed in any more: load the page anew.")
+        sign_in(shown)
+        shown.go("/coverage/")
+        shown.page.context.clear_cookies()
+        shown.page.focus("#map-frame")
+        shown.page.keyboard.press("Enter")
+        shown.page.wait_for_url("**/admin/login/?next=/coverage/")
+        assert {trouble for trouble in shown.troubles if "401" not in trouble} == set()
+        shown.troubles.clear()
 
 
 def test_a_gap_is_filled_by_a_button(made: World, opened: Browser, address: str) -> None:

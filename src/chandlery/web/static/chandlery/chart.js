@@ -2,6 +2,7 @@
 // answered for which time. Both are drawn on canvases of our own, by the place that the chart gives to a time.
 
 import { drawLanes, drawVerdicts } from "./bands.js";
+import { unread } from "./unread.js";
 
 const box = document.getElementById("chart");
 const said = document.getElementById("chart-said");
@@ -90,7 +91,7 @@ class Chart {
     // Whoever has moved on meanwhile has asked again.
     if (number !== this.asked) return;
     if (!response.ok) {
-      said.textContent = "The candles cannot be loaded.";
+      said.textContent = unread(response, "The candles cannot be loaded.");
       return;
     }
     this.show(await response.json());
