@@ -289,6 +289,15 @@ def test_the_part_that_asks_again_brings_figures_and_leaves_the_rest_where_it_is
     assert other.content.decode().count("<form") == 2
 
 
+def test_a_job_on_another_machine_says_where_and_has_no_pause_button(admin: Client, market: Market) -> None:
+    job = IngestionJobFactory.create(tier="", markets=[str(market)])
+    held(job, ProcessIdentity("worker-1", 7, 1.0))
+    for address in ("/", reverse("job", args=[job.pk])):
+        shown = text(admin, address)
+        assert "on worker-1" in shown
+        assert reverse("pause", args=[job.pk]) not in shown
+
+
 def test_nothing_new_is_nothing_swapped(client: Client) -> None:
     again = client.get(asks_again(text(client, "/")))
     assert (again.headers["HX-Reswap"], again.content.strip()) == ("none", b"")

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from chandlery.config.surroundings import surroundings
 from chandlery.models import FileIngestionRecord, IngestionJob, JobStatus
-from chandlery.pipeline.lease import settle_dead
+from chandlery.pipeline.lease import LOCAL, settle_dead
 from chandlery.reporting.jobs import what_text
 from chandlery.reporting.progress import Pace
 from chandlery.web.access import may_act
@@ -20,13 +20,16 @@ from chandlery.web.access import may_act
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job at work. `latest` is the file that was recorded last; files are read side by side, so others follow."""
+    """A job at work. `latest` is the file that was recorded last; files are read side by side, so others follow.
+    `elsewhere` is the other host that it runs on.
+    """
 
     job: IngestionJob
     what: str
     done: int
     pace: Pace
     latest: FileIngestionRecord | None
+    elsewhere: str = ""
 
     @property
     def reads_files(self) -> bool:
@@ -57,7 +60,8 @@ def running(job: IngestionJob) -> RunningJob:
         rows=fresh["rows"] or 0,
         seconds=max(0.0, (datetime.now(UTC) - since).total_seconds()),
     )
-    return RunningJob(job, what_text(job), done, pace, job.files.order_by("-completed_at").first())
+    elsewhere = lease.host if lease and lease.host != LOCAL.host else ""
+    return RunningJob(job, what_text(job), done, pace, job.files.order_by("-completed_at").first(), elsewhere)
 
 
 @require_safe
