@@ -3,8 +3,10 @@
 import json
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -35,7 +37,13 @@ PAGES = (
     "/jobs/",
     "/files/",
     "/files/?status=FAILED",
+    "/api/v1/docs",
 )
+WRONG = {
+    "/coverage/?interval=7": 400,
+    "/markets/NOSUCHTHING/": 404,
+    "/nowhere": 404,
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +64,58 @@ def opened() -> Iterator[Browser]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def job_page(made: World) -> str:
+    """The page of a job that has ended, with files, one of them failed."""
+    told = json.loads(made.run("list_jobs", "--json"))
+    return f"/jobs/{told['jobs'][-1]['job_id']}/"
+
+
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_is_sound(theme: str, width: int, opened: Browser, address: str) -> None:
+def test_every_page_is_sound(theme: str, width: int, opened: Browser, address: str, job_page: str) -> None:
     with window(opened, address, theme, width) as shown:
-        for path in PAGES:
-            shown.go(path)
-            wide = shown.page.evaluate("document.documentElement.scrollWidth")
-            assert (path, wide) == (path, width), "a page never scrolls sideways"
-            assert (path, shown.grave()) == (path, [])
+        for path, status in {**dict.fromkeys((*PAGES, job_page), 200), **WRONG}.items():
+            shown.go(path, status)
+            is_sound(shown, path)
+
+
+def is_sound(shown: Window, path: str) -> None:
+    """It never scrolls sideways, and everybody can use it."""
+    wide = shown.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert (path, wide[0]) == (path, wide[1])
+    assert (path, shown.grave()) == (path, [])
+
+
+@contextmanager
+def at_work(made: World) -> Iterator["subprocess.Popen[str]"]:
+    """A job over SOLUSD that is at work for as long as it is looked at: one request in five seconds."""
+    made.rate = "0.2"
+    asked = ("--markets", "SOLUSD", "--intervals", "60", "--complete", "--yes")
+    with made.start("ingest_kraken_unified", *asked) as process:
+        try:
+            yield process
+        finally:
+            made.rate = "0"
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=60)
+
+
+def test_a_running_job_is_sound_wherever_it_shows(made: World, opened: Browser, address: str) -> None:
+    with at_work(made):
+        for theme in THEMES:
+            for width in WIDTHS:
+                with window(opened, address, theme, width) as shown:
+                    sign_in(shown)
+                    shown.page.get_by_role("button", name="Pause").wait_for()
+                    is_sound(shown, "/")
+                    shown.page.locator("#running a").click()
+                    shown.page.get_by_role("button", name="Pause").wait_for()
+                    expect(shown.page.locator("h1")).to_contain_text("RUNNING")
+                    is_sound(shown, shown.page.url)
+                    shown.go("/jobs/")
+                    is_sound(shown, "/jobs/")
 
 
 def test_the_theme_is_kept(opened: Browser, address: str) -> None:
@@ -176,34 +227,24 @@ def stays_on_pause(shown: Window, asks_again: str) -> None:
 
 
 def test_a_running_job_is_followed_paused_and_gone_on_with(made: World, opened: Browser, address: str) -> None:
-    # One request in five seconds: it is at work for as long as the test looks at it.
-    made.rate = "0.2"
-    asked = ("--markets", "SOLUSD", "--intervals", "60", "--complete", "--yes")
-    with made.start("ingest_kraken_unified", *asked) as process, window(opened, address, "light", 1400) as shown:
-        try:
-            sign_in(shown)
-            shown.page.locator("#running").get_by_text("SOLUSD").wait_for()
-            assert shown.grave() == []
-            stays_on_pause(shown, asks_again="/jobs/running?")
-            shown.page.locator("#running a").click()
-            stays_on_pause(shown, asks_again="/running?")
-            shown.page.keyboard.press("Enter")
-            expect(shown.page.locator(".note")).to_contain_text("finishes what is in hand and pauses")
-            process.communicate(timeout=60)
-            expect(shown.page.locator("h1")).to_contain_text("PAUSED")
-            shown.page.get_by_role("button", name="Go on with it").wait_for()
-            shown.go("/")
-            shown.page.get_by_text("No job is running.").wait_for()
-            shown.go("/jobs/")
-            expect(shown.page.locator("tbody tr").first).to_contain_text("PAUSED")
-            shown.page.locator("tbody tr a").first.click()
-            expect(shown.page.locator("code").first).to_contain_text("--resume")
-            assert shown.grave() == []
-        finally:
-            made.rate = "0"
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                process.communicate(timeout=60)
+    with at_work(made) as process, window(opened, address, "light", 1400) as shown:
+        sign_in(shown)
+        shown.page.locator("#running").get_by_text("SOLUSD").wait_for()
+        stays_on_pause(shown, asks_again="/jobs/running?")
+        shown.page.locator("#running a").click()
+        stays_on_pause(shown, asks_again="/running?")
+        shown.page.keyboard.press("Enter")
+        expect(shown.page.locator(".note")).to_contain_text("finishes what is in hand and pauses")
+        process.communicate(timeout=60)
+        expect(shown.page.locator("h1")).to_contain_text("PAUSED")
+        shown.page.get_by_role("button", name="Go on with it").wait_for()
+        assert shown.grave() == []
+        shown.go("/")
+        shown.page.get_by_text("No job is running.").wait_for()
+        shown.go("/jobs/")
+        expect(shown.page.locator("tbody tr").first).to_contain_text("PAUSED")
+        shown.page.locator("tbody tr a").first.click()
+        expect(shown.page.locator("code").first).to_contain_text("--resume")
 
 
 def test_who_is_signed_out_is_led_to_the_login_or_told(made: World, opened: Browser) -> None:

@@ -125,8 +125,13 @@ def test_what_finds_nothing_is_no_error(address: str, client: Client, market: Ma
     assert client.get(address).status_code == 200
 
 
-def test_a_market_that_nobody_knows_is_not_found(client: Client) -> None:
-    assert client.get("/markets/NOSUCHTHING/").status_code == 404
+@pytest.mark.parametrize("address", ["/markets/NOSUCHTHING/", "/nowhere?x=<b>", "/jobs/x/"])
+def test_what_is_not_there_is_said_on_a_page_that_leads_on(address: str, client: Client) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.content.decode()
+    assert f'href="{reverse("gaps")}"' in answer.content.decode()
+    assert "<b>" not in answer.content.decode()
 
 
 def test_the_overview_says_what_is_open_and_how_to_mend_it(client: Client, market: Market) -> None:
