@@ -189,6 +189,15 @@ def test_a_link_to_a_long_gap_shows_the_gap(path: str, opened: Browser, address:
         assert start < datetime(2024, 7, 1, tzinfo=UTC) < datetime(2024, 10, 1, tzinfo=UTC) < end
 
 
+def test_a_link_to_a_month_shows_the_month_hour_by_hour(opened: Browser, address: str) -> None:
+    first, end = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)
+    with window(opened, address, "light", 1400) as shown:
+        shown.go(f"/markets/XBTUSD/?interval=60&start={int(first.timestamp())}&end={int(end.timestamp())}")
+        expect(shown.page.locator("#chart-said")).to_contain_text("candles of 60min")
+        start, last = shown_range(shown)
+        assert start < first < end < last
+
+
 def test_zooming_out_of_the_newest_candles_keeps_them_in_view(opened: Browser, address: str) -> None:
     with window(opened, address, "light", 1400) as shown:
         shown.go("/markets/XBTUSD/?interval=60")
