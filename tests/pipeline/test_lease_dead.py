@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from chandlery.models import JobStatus, Lease
 from chandlery.pipeline.lease import LEASE_TIME, SeriesHeld, settle_dead
@@ -135,3 +137,10 @@ def test_a_running_job_without_a_lease_or_a_file_ended_when_it_started() -> None
     settle_dead(START + timedelta(days=1))
     job.refresh_from_db()
     assert job.completed_at == START
+
+
+def test_who_looks_at_what_lives_locks_nothing(world: World) -> None:
+    world.held((0, 60), job=IngestionJobFactory.create())
+    with CaptureQueriesContext(connection) as seen:
+        assert settle_dead(START, world.here) == []
+    assert [one for one in seen.captured_queries if not one["sql"].startswith("SELECT")] == []

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from chandlery.candles.evidence import Evidence, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.timerange import TimeRange
-from chandlery.reporting.chart import MOST_POINTS, Zoom, bundled, in_view, lane_name, sent_around, zoom_for
+from chandlery.reporting.chart import (
+    IN_VIEW,
+    MOST_POINTS,
+    Zoom,
+    bundled,
+    in_history,
+    in_view,
+    lane_name,
+    sent_around,
+    zoom_for,
+)
 from tests.candles.builders import at, between, candles_at, every
 
 HISTORY = between("2013-09-10", "2026-01-01")
@@ -35,13 +45,42 @@ def test_what_is_not_stored_is_not_chosen() -> None:
     assert zoom_for(between("2024-03-31", "2024-04-01"), [Interval.M240, Interval.M1440]) == Zoom(Interval.M240)
 
 
-def test_of_a_width_that_is_asked_for_the_newest_part_is_seen() -> None:
-    assert in_view(between("2024-01-01", "2024-03-01"), Zoom(Interval.M1)).start == at("2024-02-29 10:40")
+def test_a_view_is_moved_to_where_there_is_history() -> None:
+    assert in_history(between("2024-01-01", "2024-03-01"), HISTORY) == between("2024-01-01", "2024-03-01")
+    assert in_history(between("2025-12-30", "2026-01-03"), HISTORY) == between("2025-12-28", "2026-01-01")
+    assert in_history(between("2030-01-01", "2030-01-02"), HISTORY) == between("2025-12-31", "2026-01-01")
+    assert in_history(between("2013-09-01", "2013-09-11"), HISTORY) == between("2013-09-10", "2013-09-20")
+    assert in_history(between("2009-01-01", "2100-01-01"), HISTORY) == HISTORY
+
+
+def test_of_a_width_that_is_asked_for_the_middle_is_seen() -> None:
+    seen = in_view(between("2024-07-01", "2024-10-01"), Zoom(Interval.M60), HISTORY)
+    assert seen == between("2024-07-30 08:00", "2024-09-01 16:00")
+
+
+@pytest.mark.parametrize(
+    ("view", "seen"),
+    [
+        (between("2025-06-01", "2026-01-01"), between("2025-11-28 16:00", "2026-01-01")),
+        (between("2013-09-10", "2014-09-10"), between("2013-09-10", "2013-10-13 08:00")),
+        (HISTORY, between("2025-11-28 16:00", "2026-01-01")),
+    ],
+)
+def test_at_an_end_of_history_that_end_is_seen(view: TimeRange, seen: TimeRange) -> None:
+    assert in_view(view, Zoom(Interval.M60), HISTORY) == seen
+
+
+def test_zooming_out_of_a_width_that_is_asked_for_stays_where_it_is() -> None:
+    zoom = Zoom(Interval.M60)
+    for seen in (between("2025-11-28 16:00", "2026-01-01"), between("2024-07-30 08:00", "2024-09-01 16:00")):
+        assert seen.slots(Interval.M60) == IN_VIEW
+        wider = in_history(TimeRange(seen.start - seen.length / 2, seen.end + seen.length / 2), HISTORY)
+        assert in_view(wider, zoom, HISTORY) == seen
 
 
 def test_where_only_minutes_are_stored_no_view_takes_more_of_them_than_can_be_looked_at() -> None:
     zoom = zoom_for(HISTORY, [Interval.M1])
-    assert (zoom.bundle, in_view(HISTORY, zoom).slots(Interval.M1)) == (10, 8_000)
+    assert (zoom.bundle, in_view(HISTORY, zoom, HISTORY).slots(Interval.M1)) == (10, 8_000)
 
 
 views = st.tuples(st.integers(0, 4490 * 1440 - 2), st.integers(1, 4490 * 1440)).map(
@@ -54,19 +93,20 @@ views = st.tuples(st.integers(0, 4490 * 1440 - 2), st.integers(1, 4490 * 1440)).
 @given(views, st.sampled_from([None, *Interval]))
 def test_never_more_points_than_promised_and_all_of_the_view_is_sent(view: TimeRange, asked: Interval | None) -> None:
     zoom = Zoom(asked) if asked is not None else zoom_for(view, ALL)
-    seen = in_view(view, zoom)
+    seen = in_view(in_history(view, HISTORY), zoom, HISTORY)
     sent = sent_around(seen, zoom, HISTORY)
     assert sent.length <= zoom.step * MOST_POINTS
     assert sent.length % zoom.step == timedelta(0)
     assert zoom.interval.floor(sent.start) == sent.start
-    part = seen.intersection(HISTORY)
-    assert part is None or sent.contains(part)
+    assert HISTORY.contains(seen)
+    assert sent.contains(seen)
 
 
-@given(views)
-def test_a_view_beside_all_history_is_still_a_range(view: TimeRange) -> None:
-    later = TimeRange(view.start + timedelta(days=9000), view.end + timedelta(days=9000))
-    assert sent_around(later, zoom_for(later, ALL), HISTORY).length > timedelta(0)
+@given(views, st.integers(-9000, 9000))
+def test_a_view_beside_history_is_as_long_within_it(view: TimeRange, days: int) -> None:
+    moved = in_history(TimeRange(view.start + timedelta(days=days), view.end + timedelta(days=days)), HISTORY)
+    assert HISTORY.contains(moved)
+    assert moved.length == view.length
 
 
 def test_bundled_candles_open_with_the_first_and_close_with_the_last() -> None:

@@ -48,10 +48,16 @@ class Window:
     address: str
     troubles: list[str] = field(default_factory=list)
 
-    def go(self, path: str) -> None:
-        """To a page, until it has loaded all it wants at first."""
-        self.page.goto(self.address + path)
+    def go(self, path: str, status: int = 200) -> None:
+        """To a page, until it has loaded all it wants at first. Answered otherwise than by `status` is a trouble."""
+        reply = self.page.goto(self.address + path)
         self.page.wait_for_load_state("networkidle")
+        if reply is not None and reply.status == status >= 400:
+            # Expected once: by the answer itself, and in what the browser says of it.
+            self.troubles.remove(f"{status} {reply.url}")
+            self.troubles.remove(next(said for said in self.troubles if f"status of {status}" in said))
+        elif reply is None or reply.status != status:
+            self.troubles.append(f"{path} should be answered by {status}")
 
     def grave(self) -> list[str]:
         """What axe finds serious or worse, a line each."""

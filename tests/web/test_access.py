@@ -42,6 +42,24 @@ def test_a_page_leads_to_the_login_and_back(client: Client, settings: Settings) 
     assert led.headers["Location"] == "/admin/login/?next=/somewhere%3Fmarket%3DXBTUSD"
 
 
+def test_a_part_that_asks_again_sends_its_whole_page_to_the_login(client: Client, settings: Settings) -> None:
+    settings.WEB_LOGIN_REQUIRED = True
+    asked = {"hx-request": "true", "hx-current-url": "http://localhost/jobs/?page=2"}
+    refused = client.get("/jobs/running?known=", headers=asked)
+    assert refused.status_code == 401
+    assert refused.headers["HX-Redirect"] == "/admin/login/?next=/jobs/%3Fpage%3D2"
+    elsewhere = client.get("/jobs/running", headers=asked | {"hx-current-url": "https://elsewhere.example/jobs/"})
+    assert elsewhere.headers["HX-Redirect"] == "/admin/login/?next=/"
+
+
+@pytest.mark.parametrize("path", ["/coverage/cells?interval=60", "/markets/XBTUSD/chart?interval=60"])
+def test_what_scripts_ask_is_no_form(client: Client, settings: Settings, path: str) -> None:
+    settings.WEB_LOGIN_REQUIRED = True
+    refused = client.get(path)
+    assert refused.status_code == 401
+    assert refused.json() == {"error": "sign in, or send the API_TOKEN as 'Authorization: Bearer …'"}
+
+
 def test_another_machine_signs_in_first(elsewhere: Client) -> None:
     assert elsewhere.get("/api/v1/tiers").status_code == 401
     elsewhere.force_login(User.objects.create_user("harbour"))

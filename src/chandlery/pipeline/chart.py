@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from chandlery.candles.interval import Interval
@@ -12,23 +12,31 @@ from chandlery.models import FindingState, Market
 from chandlery.pipeline.findings import findings_of, outages_of
 from chandlery.pipeline.knowledge import MarketFacts, StoredSlots, know, series_of
 from chandlery.pipeline.request import Selection
-from chandlery.reporting.chart import Chart, Zoom, bundled, in_view, sent_around, zoom_for
+from chandlery.reporting.chart import Chart, Zoom, bundled, in_history, in_view, sent_around, zoom_for
 from chandlery.stores.base import CandleStore
 
 
 def chart_of(
-    market: Market, view: TimeRange | None, interval: Interval | None, store: CandleStore, now: datetime
+    market: Market,
+    view: TimeRange | None,
+    interval: Interval | None,
+    store: CandleStore,
+    now: datetime,
+    *,
+    whole: bool = False,
 ) -> Chart | None:
-    """What a page needs to draw `view` (None: the newest year) at `interval` (None: what suits the view), or its newest
-    part where it holds too much of that; None where nothing is known of the market.
+    """What a page needs to draw `view` (None: the newest year) at `interval` (None: what suits the view); None where
+    nothing is known of the market. Where a view holds too much of an interval, its middle is drawn, or, as a `whole`,
+    with several candles to a point.
     """
     facts = know([market], store, now)[market.altname]
     history, stored = _history(facts, now), _stored(facts.series)
     if history is None:
         return None
-    wanted = view or TimeRange(max(history.start, history.end - 365 * Interval.M1440.delta), history.end)
-    zoom = Zoom(interval) if interval is not None else zoom_for(wanted, stored)
-    seen = in_view(wanted, zoom)
+    year = TimeRange(history.end - 365 * Interval.M1440.delta, history.end)
+    wanted = in_history(view or year, history)
+    zoom = _zoom(wanted, interval, stored, whole=whole)
+    seen = in_view(wanted, zoom, history)
     within = sent_around(seen, zoom, history)
     known = facts.series[zoom.interval]
     closed = TimeRange.maybe(within.start, min(within.end, zoom.interval.floor(now)))
@@ -47,6 +55,12 @@ def chart_of(
         tuple(outages_of([market], selection)),
         tuple(findings_of([market], selection, (FindingState.OPEN,))),
     )
+
+
+def _zoom(view: TimeRange, interval: Interval | None, stored: Sequence[Interval], *, whole: bool) -> Zoom:
+    if interval is None:
+        return zoom_for(view, stored)
+    return zoom_for(view, [interval]) if whole else Zoom(interval)
 
 
 def _history(facts: MarketFacts, now: datetime) -> TimeRange | None:

@@ -235,9 +235,17 @@ def everything_held(purpose: str, clock: Callable[[], datetime]) -> Iterator[Hel
 def settle_dead(now: datetime, process_table: ProcessTable = LOCAL) -> list[IngestionJob]:
     """Let every dead lease fall, and mark jobs that say RUNNING and whom no lease holds: killed, FAILED. Returns those.
 
-    Dead is a lease whose process no longer runs (this host), or that has not been renewed in time (another host).
+    Dead is a lease whose process no longer runs (this host), or that has not been renewed in time (another host). Where
+    nothing is dead, nothing is locked: who only looks does not wait for those who write.
     """
-    return _settle(now, process_table)
+    return _settle(now, process_table) if _is_any_dead(now, process_table) else []
+
+
+def _is_any_dead(now: datetime, process_table: ProcessTable) -> bool:
+    held = Lease.objects.filter(job=OuterRef("pk"))
+    if IngestionJob.objects.filter(~Exists(held), status=JobStatus.RUNNING).exists():
+        return True
+    return any(_is_dead(lease, now, process_table) for lease in Lease.objects.all())
 
 
 def _settle(now: datetime, process_table: ProcessTable, being_started: UUID | None = None) -> list[IngestionJob]:

@@ -47,9 +47,23 @@ def zoom_for(view: TimeRange, stored: Sequence[Interval]) -> Zoom:
     return Zoom(widest, min(MOST_BUNDLED, -(-view.length // (widest.delta * IN_VIEW))))
 
 
-def in_view(view: TimeRange, zoom: Zoom) -> TimeRange:
-    """The newest part of it, of IN_VIEW points at most."""
-    return TimeRange(max(view.start, view.end - zoom.step * IN_VIEW), view.end)
+def in_history(view: TimeRange, history: TimeRange) -> TimeRange:
+    """The view, moved to where there is history, and no longer than that."""
+    length = min(view.length, history.length)
+    start = min(max(view.start, history.start), history.end - length)
+    return TimeRange(start, start + length)
+
+
+def in_view(view: TimeRange, zoom: Zoom, history: TimeRange) -> TimeRange:
+    """The middle of a view within history, of IN_VIEW points at most; where it reaches an end of history, that end."""
+    more = view.length - zoom.step * IN_VIEW
+    if more <= timedelta(0):
+        return view
+    if view.end == history.end:
+        return TimeRange(view.start + more, view.end)
+    if view.start == history.start:
+        return TimeRange(view.start, view.end - more)
+    return TimeRange(view.start + more / 2, view.end - more / 2)
 
 
 def sent_around(view: TimeRange, zoom: Zoom, history: TimeRange) -> TimeRange:

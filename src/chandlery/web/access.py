@@ -13,9 +13,10 @@ from ipaddress import ip_address
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import resolve_url
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
+from django_htmx.middleware import HtmxDetails
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HANDED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
@@ -23,6 +24,8 @@ _HANDED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _OPEN = ("/healthz",)
 #: What programs ask: they are told, and led to no form.
 _FOR_PROGRAMS = ("/api/", "/metrics")
+#: What the scripts of pages ask, by name; they say so in words of their own.
+_FOR_SCRIPTS = frozenset({"coverage-cells", "chart"})
 
 NO_TOKEN_SET = "this takes a token, and none is set: set API_TOKEN, then send it as 'Authorization: Bearer …'"
 WRONG_TOKEN = "this takes the API_TOKEN, sent as 'Authorization: Bearer …'"
@@ -30,7 +33,7 @@ SIGN_IN = "sign in, or send the API_TOKEN as 'Authorization: Bearer …'"
 
 
 class ReadersOnly:
-    """Lets through who may read; leads the others to the login, or, where programs ask, answers 401."""
+    """Lets through who may read; leads the others to the login, or, where programs and scripts ask, answers 401."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -38,11 +41,24 @@ class ReadersOnly:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if may_read(request) or request.path in _OPEN or request.path.startswith(reverse("admin:index")):
             return self._get_response(request)
-        if request.path.startswith(_FOR_PROGRAMS):
+        if request.path.startswith(_FOR_PROGRAMS) or _is_for_scripts(request):
             answer = JsonResponse({"error": SIGN_IN}, status=401)
             answer["WWW-Authenticate"] = "Bearer"
             return answer
-        return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
+        login = resolve_url(settings.LOGIN_URL)
+        htmx = HtmxDetails(request)
+        if not htmx:
+            return redirect_to_login(request.get_full_path(), login)
+        # What asks is a part of a page: followed there, the form would be put into the page. The whole of it goes.
+        led = redirect_to_login(htmx.current_url_abs_path or reverse("overview"), login)
+        return HttpResponse(status=401, headers={"HX-Redirect": led.url})
+
+
+def _is_for_scripts(request: HttpRequest) -> bool:
+    try:
+        return resolve(request.path_info).url_name in _FOR_SCRIPTS
+    except Resolver404:
+        return False
 
 
 def may_read(request: HttpRequest) -> bool:

@@ -7,7 +7,6 @@ import signal
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -15,6 +14,7 @@ from django.db import connection
 from chandlery.config.surroundings import sources_of, surroundings, tiers
 from chandlery.errors import ChandleryError
 from chandlery.models import IngestionJob, JobStatus, LeasedSeries, Market
+from chandlery.pipeline.job import request_of
 from chandlery.pipeline.jobs import new_job, require_begun
 from chandlery.pipeline.lease import settle_dead
 from chandlery.pipeline.markets import ensure_markets, select
@@ -46,6 +46,10 @@ class JobElsewhere(ChandleryError):
     """Job {job} runs on another machine ({host}); pause it there"""
 
 
+class JobOfAnother(ChandleryError):
+    """Job {job} belongs to another user of this machine (process {pid}); pause it as that user"""
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
     """What shall be filled, and what that may cost. `trade_budget`: requests for trades; None: any number."""
@@ -67,6 +71,7 @@ def fill_gaps(wanted: Fill) -> IngestionJob:
     markets = select(wanted.selection)
     settle_dead(around.time_of_day())
     _require_free(markets, wanted.selection)
+    _require_new(wanted.selection)
     request = IngestRequest(
         selection=wanted.selection,
         sources=sources_of([]),
@@ -80,17 +85,23 @@ def fill_gaps(wanted: Fill) -> IngestionJob:
 
 
 def resume(job: IngestionJob) -> IngestionJob:
-    """Go on with it, in a process of its own. Raises JobRuns, NotStarted."""
+    """Go on with it, in a process of its own. Raises JobRuns, SeriesBusy, NotStarted, and a UsageError where its
+    markets are no longer known.
+    """
     settle_dead(surroundings().time_of_day())
     job.refresh_from_db()
     if job.status == JobStatus.RUNNING:
         raise JobRuns(job=_short(job))
+    selection = request_of(job, (), workers=1).selection
+    _require_free(select(selection), selection)
     _start(job)
     return job
 
 
 def pause(job: IngestionJob) -> IngestionJob:
-    """Ask its process to stop after what is in hand; it becomes PAUSED then. Raises JobRests, JobElsewhere."""
+    """Ask its process to stop after what is in hand; it becomes PAUSED then. Raises JobRests, JobElsewhere,
+    JobOfAnother.
+    """
     settle_dead(surroundings().time_of_day())
     job.refresh_from_db()
     lease, processes = job.leases.first(), LocalProcesses()
@@ -101,7 +112,12 @@ def pause(job: IngestionJob) -> IngestionJob:
     # Its pid may be another's by now: a pid with its start is not.
     if not processes.is_alive(ProcessIdentity(lease.host, lease.pid, lease.process_started)):
         raise JobRests(job=_short(job), status=job.status)
-    os.kill(lease.pid, signal.SIGTERM)
+    try:
+        os.kill(lease.pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise JobOfAnother(job=_short(job), pid=lease.pid) from error
+    except ProcessLookupError as error:
+        raise JobRests(job=_short(job), status="about to be marked") from error
     return job
 
 
@@ -111,40 +127,47 @@ def log_of(job: IngestionJob) -> Path:
 
 
 def _require_free(markets: list[Market], selection: Selection) -> None:
-    widths = [int(interval) for interval in selection.intervals]
-    held = LeasedSeries.objects.filter(market__in=markets, interval_minutes__in=widths)
+    held = LeasedSeries.objects.filter(market__in=markets, interval_minutes__in=list(map(int, selection.intervals)))
     first = held.select_related("lease", "market").first()
     if first is not None:
         series = f"{first.market} {first.interval_minutes}min"
         raise SeriesBusy(series=series, purpose=first.lease.purpose)
-    wanted = (",".join(selection.tiers), list(selection.markets), widths)
+
+
+def _require_new(selection: Selection) -> None:
+    widths = [int(interval) for interval in selection.intervals]
+    names = (",".join(selection.tiers), list(selection.markets), list(selection.quotes), widths)
+    asked = (*names, selection.start, selection.end)
     for job in IngestionJob.objects.filter(status=JobStatus.PENDING):
-        if (job.tier, job.markets, job.intervals) == wanted:
+        if (job.tier, job.markets, job.quotes, job.intervals, job.start_date, job.end_date) == asked:
             raise AskedAlready(job=_short(job))
 
 
 def _start(job: IngestionJob) -> None:
     arguments = ["ingest_kraken_unified", "--resume", str(job.pk), "--yes"]
     try:
-        worker.start(arguments, log_of(job), partial(_settle, job.pk, log_of(job)))
+        worker.start(arguments, log_of(job), partial(_settle, job, log_of(job)))
     except worker.NotStarted as error:
-        _fail(job.pk, str(error))
+        _fail(job, str(error))
         raise
 
 
-def _settle(pk: UUID, log: Path, status: int) -> None:
-    """The worker has ended. Where it never came so far as to say so itself, its job must not stay PENDING."""
+def _settle(job: IngestionJob, log: Path, status: int) -> None:
+    """The worker has ended. Where it never came so far as to say so itself, its job must not look as if it went on."""
     try:
         if status:
-            _fail(pk, _last_words(log) or f"the worker process ended with status {status}")
+            _fail(job, _last_words(log) or f"the worker process ended with status {status}")
     finally:
         connection.close()
 
 
-def _fail(pk: UUID, why: str) -> None:
-    now = surroundings().clock()
-    waiting = IngestionJob.objects.filter(pk=pk, status=JobStatus.PENDING)
-    waiting.update(status=JobStatus.FAILED, error_message=why, completed_at=now)
+def _fail(job: IngestionJob, why: str) -> None:
+    """Put down why its worker did not take it. `job` is as it was before: one that has changed since was taken."""
+    untaken = IngestionJob.objects.filter(pk=job.pk, status=job.status, completed_at=job.completed_at)
+    if job.status == JobStatus.PENDING:
+        untaken.update(status=JobStatus.FAILED, error_message=why, completed_at=surroundings().clock())
+    else:
+        untaken.update(error_message=f"it could not go on: {why}")
 
 
 def _last_words(log: Path) -> str:

@@ -10,9 +10,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from chandlery import __version__
-from chandlery.config.surroundings import clock
+from chandlery.config.surroundings import clock, surroundings
 from chandlery.errors import ChandleryError
 from chandlery.models import FindingState, GapRecord, IngestionJob, JobStatus, QualityFinding
+from chandlery.pipeline.lease import settle_dead
 from chandlery.pipeline.selecting import DEFAULT_QUOTE
 from chandlery.reporting.as_json import COUNTS
 from chandlery.reporting.overview import OverviewRow
@@ -76,6 +77,7 @@ def _open() -> Iterator[str]:
 
 
 def _jobs() -> Iterator[str]:
+    settle_dead(surroundings().time_of_day())
     last = IngestionJob.objects.order_by("-created_at").first()
     if last is None:
         return

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.factories import NOW, GapRecordFactory, IngestionJobFactory
 
 pytestmark = pytest.mark.django_db
 TOKEN = "a-long-and-random-token"
+OF_XBT = {"tier": "", "markets": ["XBTUSD"]}
 SENT = {"authorization": f"Bearer {TOKEN}"}
 
 
@@ -126,6 +128,19 @@ def test_the_same_is_not_started_twice(client: Client, market: Market, workers: 
     assert "has been asked for the same" in again.json()["error"]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"start_date": "2024-02-01", "end_date": "2024-02-03"}, {"end_date": "2024-01-05"}, {"quotes": "EUR"}],
+)
+def test_other_dates_and_other_quotes_are_not_the_same(
+    client: Client, market: Market, workers: Workers, other: dict[str, str]
+) -> None:
+    wanted = {"markets": "XBTUSD", "intervals": "60", "start_date": "2024-01-01", "end_date": "2024-01-03"}
+    assert post(client, "fill", wanted).status_code == 202
+    assert post(client, "fill", wanted | other).status_code == 202
+    assert len(workers.started) == 2
+
+
 def test_what_another_run_writes_is_left_to_it(client: Client, market: Market, workers: Workers) -> None:
     job = IngestionJobFactory.create()
     hold(job, market)
@@ -156,7 +171,7 @@ def test_a_worker_that_cannot_be_started_is_told(client: Client, market: Market,
 
 
 def test_a_paused_job_goes_on(client: Client, market: Market, workers: Workers) -> None:
-    job = IngestionJobFactory.create(status=JobStatus.PAUSED)
+    job = IngestionJobFactory.create(**OF_XBT, status=JobStatus.PAUSED)
     assert post(client, f"jobs/{str(job.pk)[:8]}/resume").status_code == 202
     assert workers.started == [["ingest_kraken_unified", "--resume", str(job.pk), "--yes"]]
 
@@ -196,6 +211,71 @@ def test_no_other_process_is_ever_signalled(
     assert refused.status_code == 409
     assert says in refused.json()["error"]
     assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (PermissionError(1, "Operation not permitted"), "belongs to another user of this machine (process {pid})"),
+        (ProcessLookupError(3, "No such process"), "is not running"),
+    ],
+)
+def test_a_process_that_cannot_be_asked_is_told(
+    client: Client, market: Market, monkeypatch: pytest.MonkeyPatch, error: OSError, says: str
+) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise error
+
+    monkeypatch.setattr("chandlery.web.actions.os.kill", refuse)
+    job = IngestionJobFactory.create()
+    hold(job, market)
+    refused = post(client, f"jobs/{job.pk}/pause")
+    assert refused.status_code == 409
+    assert says.format(pid=os.getpid()) in refused.json()["error"]
+
+
+def test_a_job_over_what_another_run_writes_does_not_go_on(client: Client, market: Market, workers: Workers) -> None:
+    job = IngestionJobFactory.create(**OF_XBT, status=JobStatus.PAUSED)
+    other = IngestionJobFactory.create()
+    hold(other, market)
+    refused = post(client, f"jobs/{job.pk}/resume")
+    assert refused.status_code == 409
+    assert f"XBTUSD 60min is being written by job {str(other.pk)[:8]}" in refused.json()["error"]
+    assert workers.started == []
+
+
+@pytest.fixture
+def own_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker's end is noted with is the test's own connection."""
+    monkeypatch.setattr("chandlery.web.actions.connection.close", lambda: None)
+
+
+@pytest.mark.usefixtures("own_connection")
+def test_a_worker_that_could_not_go_on_leaves_its_last_words(client: Client, market: Market, workers: Workers) -> None:
+    job = IngestionJobFactory.create(
+        **OF_XBT, status=JobStatus.PAUSED, completed_at=NOW, error_message="the disk is full"
+    )
+    post(client, f"jobs/{job.pk}/resume")
+    workers.logs[0].parent.mkdir(parents=True)
+    workers.logs[0].write_text("Error: XBTUSD 60min is being written by rebuild_state\n")
+    workers.ended[0](1)
+    job.refresh_from_db()
+    assert (job.status, job.completed_at) == (JobStatus.PAUSED, NOW)
+    assert job.error_message == "it could not go on: XBTUSD 60min is being written by rebuild_state"
+
+
+@pytest.mark.usefixtures("own_connection")
+@pytest.mark.parametrize("status", [JobStatus.RUNNING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.PAUSED])
+def test_what_a_run_says_of_its_own_end_stands(
+    client: Client, market: Market, workers: Workers, status: JobStatus
+) -> None:
+    job = IngestionJobFactory.create(**OF_XBT, status=JobStatus.PAUSED, completed_at=NOW)
+    post(client, f"jobs/{job.pk}/resume")
+    ended = None if status == JobStatus.RUNNING else NOW + timedelta(hours=1)
+    IngestionJob.objects.update(status=status, completed_at=ended, error_message="as it was")
+    workers.ended[0](1)
+    job.refresh_from_db()
+    assert (job.status, job.error_message) == (status, "as it was")
 
 
 def test_a_gap_is_accepted_by_its_number(client: Client, market: Market) -> None:

@@ -130,6 +130,32 @@ def test_resume_goes_on_in_a_worker(client: Client, job: IngestionJob, started: 
     assert started == [["ingest_kraken_unified", "--resume", str(job.pk), "--yes"]]
 
 
+def test_a_job_whose_process_never_began_is_begun_again(
+    client: Client, job: IngestionJob, started: list[list[str]]
+) -> None:
+    IngestionJob.objects.update(status=JobStatus.PENDING)
+    address = reverse("resume", args=[job.pk])
+    shown = keeper(client).get(reverse("job", args=[job.pk])).content.decode()
+    assert f'action="{address}"' in shown
+    client.post(address)
+    assert started == [["ingest_kraken_unified", "--resume", str(job.pk), "--yes"]]
+
+
+@pytest.mark.parametrize(
+    ("dates", "says"),
+    [
+        ({"start": "2024-04-02", "end": "2024-04-01"}, "The start 2024-04-02 is after the end 2024-04-01"),
+        ({"start": "soon"}, "&#x27;soon&#x27; is not a day"),
+    ],
+)
+def test_dates_that_hold_no_day_start_nothing(
+    client: Client, gap: GapRecord, started: list[list[str]], dates: dict[str, str], says: str
+) -> None:
+    data = {"market": str(gap.market), "interval": "60"} | dates
+    assert says in keeper(client).post(reverse("fill"), data, follow=True).content.decode()
+    assert (started, IngestionJob.objects.count()) == ([], 0)
+
+
 def test_what_cannot_be_done_says_why(client: Client, job: IngestionJob, started: list[list[str]]) -> None:
     answer = keeper(client).post(reverse("pause", args=[job.pk]), follow=True)
     assert "is not running: it is PAUSED" in answer.content.decode()

@@ -1,7 +1,9 @@
 """Pages: all of them are there for anybody on this machine, say what the reports say, and ask the database little."""
 
+import html
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,12 @@ from pytest_django import Settings
 from chandlery.candles.evidence import Origin, Source
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
-from chandlery.models import FileStatus, GapStatus, JobStatus, Market, Outage
+from chandlery.candles.timerange import TimeRange
+from chandlery.models import FileStatus, GapStatus, IngestionJob, JobStatus, Lease, Market, Outage
+from chandlery.pipeline.lease import LEASE_TIME
+from chandlery.pipeline.process_identity import ProcessIdentity, this_process
 from chandlery.stores import open_store
-from tests.candles.builders import at, candles_at, every
+from tests.candles.builders import at, between, candles_at, every
 from tests.factories import (
     ArchiveReleaseFactory,
     AssetFactory,
@@ -42,6 +47,12 @@ def surroundings(settings: Settings, home: Path) -> None:
 def market(home: Path) -> Market:
     bound_store(home)
     return stocked(3)[0]
+
+
+@pytest.fixture
+def admin(admin_client: Client) -> Client:
+    """Somebody who may act."""
+    return admin_client
 
 
 def text(client: Client, address: str) -> str:
@@ -126,9 +137,15 @@ def test_what_finds_nothing_is_no_error(address: str, client: Client, market: Ma
     assert client.get(address).status_code == 200
 
 
-def test_a_market_that_nobody_knows_is_not_found(client: Client) -> None:
-    assert client.get("/markets/NOSUCHTHING/").status_code == 404
-    assert client.get("/markets/NOSUCHTHING/chart").status_code == 404
+@pytest.mark.parametrize(
+    "address", ["/markets/NOSUCHTHING/", "/markets/NOSUCHTHING/chart", "/nowhere?x=<b>", "/jobs/x/"]
+)
+def test_what_is_not_there_is_said_on_a_page_that_leads_on(address: str, client: Client) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.content.decode()
+    assert f'href="{reverse("gaps")}"' in answer.content.decode()
+    assert "<b>" not in answer.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -226,6 +243,35 @@ def test_a_chart_has_candles_verdicts_coverage_and_outages(client: Client, marke
     assert told["outages"] == [[int(at("2024-03-30 10:00").timestamp()), int(at("2024-03-30 12:00").timestamp())]]
 
 
+def drawn(client: Client, market: Market, asked: str, start: str, end: str) -> tuple[dict[str, object], TimeRange]:
+    """What the chart was sent, and what of it is seen."""
+    edges = f"start={int(at(start).timestamp())}&end={int(at(end).timestamp())}"
+    told = json.loads(text(client, f"/markets/{market}/chart?{asked}&{edges}"))
+    view = told["view"]
+    return told, TimeRange(*(datetime.fromtimestamp(view[edge], UTC) for edge in ("start", "end")))
+
+
+def test_a_chart_of_a_long_gap_shows_the_gap_at_its_own_interval(client: Client, market: Market) -> None:
+    told, seen = drawn(client, market, "interval=60&whole=1", "2024-02-25", "2024-04-10")
+    assert seen == between("2024-02-25", "2024-04-10")
+    assert (told["interval"], told["step"]) == (60, 2 * 3600)
+
+
+def test_a_width_that_is_asked_for_shows_the_middle_of_what_holds_too_much_of_it(
+    client: Client, market: Market
+) -> None:
+    told, seen = drawn(client, market, "interval=60", "2024-02-25", "2024-04-10")
+    assert seen == between("2024-03-01 20:00", "2024-04-04 04:00")
+    assert told["step"] == 3600
+
+
+def test_a_chart_does_not_show_what_has_not_come_yet(client: Client, market: Market) -> None:
+    _, seen = drawn(client, market, "interval=60", "2024-04-25", "2024-06-25")
+    assert seen.end == at("2024-05-02")
+    _, beside = drawn(client, market, "interval=1440", "2031-01-01", "2033-01-01")
+    assert beside == between("2024-02-20", "2024-05-02")
+
+
 def test_a_gap_says_what_closes_it_and_what_that_takes(client: Client, market: Market) -> None:
     GapRecordFactory.create(
         market=market, gap_start=NOW.replace(minute=0) - timedelta(hours=5), gap_end=at("2024-05-01 12:00")
@@ -284,13 +330,115 @@ def test_a_job_shows_its_files_and_how_to_go_on(client: Client, market: Market) 
     assert "it has an odd row" in shown
 
 
+def held(job: IngestionJob, process: ProcessIdentity | None = None) -> Lease:
+    """A job at work: in this process, unless told otherwise."""
+    by = process or this_process()
+    now = datetime.now(UTC)
+    return Lease.objects.create(
+        job=job,
+        purpose=f"job {str(job.pk)[:8]}",
+        host=by.host,
+        pid=by.pid,
+        process_started=by.started,
+        acquired_at=now,
+        renewed_at=now,
+        expires_at=now + LEASE_TIME,
+    )
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/", "/jobs/running", "/jobs/{job}/", "/metrics"])
+def test_a_job_whose_process_was_killed_is_not_called_running(address: str, client: Client, market: Market) -> None:
+    me = this_process()
+    job = IngestionJobFactory.create(tier="", markets=[str(market)])
+    held(job, ProcessIdentity(me.host, me.pid, me.started - 1000))
+    shown = text(client, address.format(job=job.pk))
+    assert "Running:" not in shown
+    job.refresh_from_db()
+    assert (job.status, Lease.objects.exists()) == (JobStatus.FAILED, False)
+    if address == "/metrics":
+        assert 'chandlery_last_job_status{status="FAILED"} 1.0' in shown
+
+
 def test_a_running_job_is_seen_on_the_overview_and_by_the_part_that_asks_again(client: Client) -> None:
     job = IngestionJobFactory.create(total_files=8, files_ingested=2)
+    held(job)
     for address in ("/", "/jobs/running"):
         shown = text(client, address)
         assert str(job.pk)[:8] in shown
         assert "2 of 8 files" in shown
         assert 'value="25"' in shown
+
+
+def asks_again(shown: str) -> str:
+    """The address that a part of the page asks for by itself; empty where it does not."""
+    found = re.search(r'hx-get="([^"]*)"', shown)
+    return html.unescape(found[1]) if found else ""
+
+
+def test_the_part_that_asks_again_brings_figures_and_leaves_the_rest_where_it_is(client: Client, admin: Client) -> None:
+    job = IngestionJobFactory.create(total_files=8, files_ingested=2)
+    held(job)
+    first = text(admin, "/")
+    IngestionJob.objects.update(files_ingested=4)
+    again = admin.get(asks_again(first))
+    assert again.headers["HX-Reswap"] == "none"
+    assert "4 of 8 files" in again.content.decode()
+    assert "hx-swap-oob" in again.content.decode()
+    assert "<form" not in again.content.decode()
+    held(IngestionJobFactory.create())
+    other = admin.get(asks_again(first))
+    assert "HX-Reswap" not in other.headers
+    assert other.content.decode().count("<form") == 2
+
+
+def test_a_job_on_another_machine_says_where_and_has_no_pause_button(admin: Client, market: Market) -> None:
+    job = IngestionJobFactory.create(tier="", markets=[str(market)])
+    held(job, ProcessIdentity("worker-1", 7, 1.0))
+    for address in ("/", reverse("job", args=[job.pk])):
+        shown = text(admin, address)
+        assert "on worker-1" in shown
+        assert reverse("pause", args=[job.pk]) not in shown
+
+
+def test_nothing_new_is_nothing_swapped(client: Client) -> None:
+    again = client.get(asks_again(text(client, "/")))
+    assert (again.headers["HX-Reswap"], again.content.strip()) == ("none", b"")
+
+
+def test_a_job_is_followed_from_when_it_was_asked_for_to_its_end(admin: Client, market: Market) -> None:
+    job = IngestionJobFactory.create(status=JobStatus.PENDING, tier="", markets=[str(market)])
+    waiting = text(admin, reverse("job", args=[job.pk]))
+    address = asks_again(waiting)
+    assert address.startswith(reverse("job-running", args=[job.pk]))
+    assert admin.get(address).headers["HX-Reswap"] == "none"
+
+    IngestionJob.objects.update(status=JobStatus.RUNNING, total_files=8, files_ingested=2)
+    lease = held(job)
+    begun = text(admin, address)
+    assert 'class="status RUNNING"' in begun
+    assert "2 of 8 files" in begun
+    assert reverse("pause", args=[job.pk]) in begun
+
+    IngestionJob.objects.update(files_ingested=5, candles_fetched=1234)
+    goes_on = admin.get(asks_again(begun))
+    assert goes_on.headers["HX-Reswap"] == "none"
+    assert "5 of 8 files" in goes_on.content.decode()
+    assert "1,234 new candles," in goes_on.content.decode()
+
+    lease.delete()
+    IngestionJob.objects.update(status=JobStatus.PAUSED)
+    ended = text(admin, asks_again(begun))
+    assert 'class="status PAUSED"' in ended
+    assert "Go on with it" in ended
+    assert asks_again(ended) == ""
+
+
+def test_the_page_of_a_job_shows_no_other_one(client: Client, market: Market) -> None:
+    mine, other = (IngestionJobFactory.create(tier="", markets=[str(market)]) for _ in range(2))
+    held(mine)
+    held(other)
+    shown = text(client, reverse("job", args=[mine.pk]))
+    assert str(other.pk)[:8] not in shown + text(client, asks_again(shown))
 
 
 def test_reading_can_be_put_behind_the_login(client: Client, settings: Settings) -> None:

@@ -28,7 +28,7 @@ _STATUS: dict[type[ChandleryError], int] = {
     **dict.fromkeys((UnknownJob, NoSuchGap, NoSuchFinding), 404),
     **dict.fromkeys((FindingIsGone, GapIsAsked, GapIsFilled), 409),
     **dict.fromkeys((actions.SeriesBusy, actions.AskedAlready, actions.JobRuns, actions.JobRests), 409),
-    actions.JobElsewhere: 409,
+    **dict.fromkeys((actions.JobElsewhere, actions.JobOfAnother), 409),
     **dict.fromkeys((UnknownParameter, Unprintable), 400),
     NoTokenSet: 403,
     WrongToken: 401,

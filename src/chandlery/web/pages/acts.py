@@ -22,10 +22,10 @@ from chandlery.errors import ChandleryError
 from chandlery.models import IngestionJob
 from chandlery.pipeline.accept import accept_gap
 from chandlery.pipeline.request import Selection
-from chandlery.pipeline.selecting import day, names
+from chandlery.pipeline.selecting import names
 from chandlery.web.access import may_act
 from chandlery.web.actions import Fill, fill_gaps, pause, resume
-from chandlery.web.pages.asked import require_text, written
+from chandlery.web.pages.asked import dates_asked, require_text, written
 
 P = ParamSpec("P")
 Act = Callable[Concatenate[HttpRequest, P], str]
@@ -57,8 +57,7 @@ def act(does: Act[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
 def fill(request: HttpRequest) -> str:
     """Close what is open of one series, or of a part of it."""
     market, minutes = request.POST.get("market", ""), request.POST.get("interval", "")
-    start, last = (day(name, request.POST.get(name) or None) for name in ("start", "end"))
-    end = last + Interval.M1440.delta if last is not None else None
+    start, end = dates_asked(request.POST)
     selection = Selection((Interval.parse(minutes),), markets=tuple(names([market])), start=start, end=end)
     job = fill_gaps(Fill(selection, complete=bool(request.POST.get("complete"))))
     return f"Job {str(job.pk)[:8]} is about to fill {market} {int(selection.intervals[0])}min."

@@ -94,7 +94,8 @@ def chart(request: HttpRequest, altname: str) -> HttpResponse:
     """What the market's page draws; see `Chart.as_json`."""
     asked = request.GET.get("interval")
     interval = Interval.parse(asked) if asked and asked != "auto" else None
-    made = chart_of(_market(altname), _view(request.GET), interval, store_to_read(), clock()())
+    whole = bool(request.GET.get("whole"))
+    made = chart_of(_market(altname), _view(request.GET), interval, store_to_read(), clock()(), whole=whole)
     return JsonResponse(made.as_json() if made else {})
 
 

@@ -20,10 +20,9 @@ from chandlery.reporting.concerns import Failed, concerns
 from chandlery.reporting.overview import OverviewRow
 from chandlery.reporting.wording import plural
 from chandlery.web import standing
-from chandlery.web.access import may_act
 from chandlery.web.pages.asked import page, quotes_asked
 from chandlery.web.pages.kept import Kept, state_mark
-from chandlery.web.pages.running import running_jobs
+from chandlery.web.pages.running import now_context
 from chandlery.web.store import store_to_read
 
 FEW_ROWS = 8
@@ -40,9 +39,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     store_to_read()
     # No slot closes within a minute.
     minute, quotes = clock()().replace(second=0, microsecond=0), quotes_asked(request.GET)
+    # Looked at first: a job whose process was killed has failed, and that is what needs attention.
+    now = now_context(request)
     drawn = _figures.get((minute, quotes, settings.CANDLE_STORE), lambda: _drawn(minute, quotes))
-    context = {"figures": drawn, "jobs": running_jobs(), "may_act": may_act(request)}
-    return render(request, "chandlery/overview.html", context)
+    return render(request, "chandlery/overview.html", now | {"figures": drawn})
 
 
 def failed_work() -> list[Failed]:

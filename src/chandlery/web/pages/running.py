@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from chandlery.config.surroundings import surroundings
 from chandlery.models import FileIngestionRecord, IngestionJob, JobStatus
+from chandlery.pipeline.lease import LOCAL, settle_dead
 from chandlery.reporting.jobs import what_text
 from chandlery.reporting.progress import Pace
 from chandlery.web.access import may_act
@@ -18,13 +20,16 @@ from chandlery.web.access import may_act
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job at work. `latest` is the file that was recorded last; files are read side by side, so others follow."""
+    """A job at work. `latest` is the file that was recorded last; files are read side by side, so others follow.
+    `elsewhere` is the other host that it runs on.
+    """
 
     job: IngestionJob
     what: str
     done: int
     pace: Pace
     latest: FileIngestionRecord | None
+    elsewhere: str = ""
 
     @property
     def reads_files(self) -> bool:
@@ -37,7 +42,8 @@ class RunningJob:
 
 
 def running_jobs() -> list[RunningJob]:
-    """The newest first."""
+    """The newest first; those whose process was killed are FAILED by now."""
+    settle_dead(surroundings().time_of_day())
     return [running(job) for job in IngestionJob.objects.filter(status=JobStatus.RUNNING).prefetch_related("leases")]
 
 
@@ -54,10 +60,28 @@ def running(job: IngestionJob) -> RunningJob:
         rows=fresh["rows"] or 0,
         seconds=max(0.0, (datetime.now(UTC) - since).total_seconds()),
     )
-    return RunningJob(job, what_text(job), done, pace, job.files.order_by("-completed_at").first())
+    elsewhere = lease.host if lease and lease.host != LOCAL.host else ""
+    return RunningJob(job, what_text(job), done, pace, job.files.order_by("-completed_at").first(), elsewhere)
 
 
 @require_safe
 def now_running(request: HttpRequest) -> HttpResponse:
     """The part of a page that asks for itself again."""
-    return render(request, "chandlery/_running.html", {"jobs": running_jobs(), "may_act": may_act(request)})
+    return part_again(request, "chandlery/_running.html", "chandlery/_running_again.html", now_context(request))
+
+
+def now_context(request: HttpRequest) -> dict[str, object]:
+    """What the part needs that tells what is going on."""
+    jobs = running_jobs()
+    return {"jobs": jobs, "known": ",".join(str(one.job.pk) for one in jobs), "may_act": may_act(request)}
+
+
+def part_again(request: HttpRequest, whole: str, figures: str, context: dict[str, object]) -> HttpResponse:
+    """A part that asks again, and says by `known` what it shows: figures alone where that is what there still is. Its
+    buttons and links stay where they are then, with whoever is about to press them.
+    """
+    if request.GET.get("known") != context["known"]:
+        return render(request, whole, context)
+    answer = render(request, figures, context | {"again": True})
+    answer["HX-Reswap"] = "none"
+    return answer

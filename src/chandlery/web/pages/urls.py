@@ -8,7 +8,7 @@ from chandlery.web.pages.acts import accept, fill, pause_job, resume_job
 from chandlery.web.pages.coverage import coverage, coverage_cell, coverage_cells
 from chandlery.web.pages.files import files
 from chandlery.web.pages.gaps import gaps
-from chandlery.web.pages.jobs import job, jobs
+from chandlery.web.pages.jobs import job, job_running, jobs
 from chandlery.web.pages.market import chart, market, markets
 from chandlery.web.pages.overview import overview
 from chandlery.web.pages.running import now_running
@@ -29,6 +29,7 @@ urlpatterns = [
     path("jobs/", jobs, name="jobs"),
     path("jobs/running", now_running, name="now-running"),
     path("jobs/<uuid:pk>/", job, name="job"),
+    path("jobs/<uuid:pk>/running", job_running, name="job-running"),
     path("jobs/<uuid:pk>/pause", pause_job, name="pause"),
     path("jobs/<uuid:pk>/resume", resume_job, name="resume"),
     path("files/", files, name="files"),

@@ -2,6 +2,7 @@
 // answered for which time. Both are drawn on canvases of our own, by the place that the chart gives to a time.
 
 import { drawLanes, drawVerdicts } from "./bands.js";
+import { unread } from "./unread.js";
 
 const box = document.getElementById("chart");
 const said = document.getElementById("chart-said");
@@ -21,9 +22,16 @@ class Chart {
     this.make();
     this.listen();
     const start = Number(asked.get("start")), end = Number(asked.get("end"));
-    // Of a gap, its surroundings are shown as well.
-    const margin = Math.max(3600, (end - start) / 2);
-    this.load(start && end ? { start: start - margin, end: end + margin } : null);
+    // Whoever follows a link to a range sees all of it, several candles to a point if need be.
+    this.whole = Boolean(start && end);
+    const margin = this.margin(end - start);
+    this.load(this.whole ? { start: start - margin, end: end + margin } : null);
+  }
+
+  // Of a gap, its surroundings are shown as well, as far as that takes no coarser points.
+  margin(long) {
+    const wanted = Math.max(3600, long / 2), room = Number(picker.value) * 60 * IN_VIEW - long;
+    return room > 0 ? Math.min(wanted, room / 2) : wanted;
   }
 
   make() {
@@ -59,7 +67,7 @@ class Chart {
     this.chart.subscribeCrosshairMove((event) => this.tell(event));
     new ResizeObserver(() => this.draw()).observe(box);
     document.addEventListener("themechange", () => { this.dress(); this.draw(); });
-    picker.addEventListener("change", () => this.load(this.view()));
+    picker.addEventListener("change", () => { this.whole = false; this.load(this.view()); });
     for (const button of document.querySelectorAll("[data-days]")) {
       button.addEventListener("click", () => this.period(Number(button.dataset.days)));
     }
@@ -73,6 +81,7 @@ class Chart {
 
   async load(view) {
     const asked = new URLSearchParams({ interval: picker.value });
+    if (this.whole) asked.set("whole", "1");
     if (view) {
       asked.set("start", Math.floor(view.start));
       asked.set("end", Math.ceil(view.end));
@@ -82,7 +91,7 @@ class Chart {
     // Whoever has moved on meanwhile has asked again.
     if (number !== this.asked) return;
     if (!response.ok) {
-      said.textContent = "The candles cannot be loaded.";
+      said.textContent = unread(response, "The candles cannot be loaded.");
       return;
     }
     this.show(await response.json());
@@ -121,7 +130,8 @@ class Chart {
 
   summary() {
     const { data } = this, candles = data.candles.time.length;
-    const width = data.step === data.interval * 60 ? `${data.interval}min` : `${data.step / 86_400} days`;
+    const days = data.step / 86_400;
+    const width = days > 1 && Number.isInteger(days) ? `${days} days` : `${data.step / 60}min`;
     const ranges = (verdict) => data.runs.filter((run) => run[2] === verdict).length;
     const open = ["MISSING", "SUSPECT"].filter(ranges).map((verdict) => `${verdict.toLowerCase()}: ${ranges(verdict)}`);
     return `${candles.toLocaleString("en")} candles of ${width}. Open ranges in what is loaded: ${open.join(", ") || "none"}.`;
@@ -144,12 +154,14 @@ class Chart {
       const wanted = { start: Math.max(view.start, history.start), end: Math.min(view.end, history.end) };
       if (wanted.end - wanted.start < data.step) return;
       const leaves = wanted.start < data.start - data.step || wanted.end > data.end + data.step;
-      if (leaves || (picker.value === "auto" && this.fits(view) !== data.step)) this.load(view);
+      const adapts = this.whole || picker.value === "auto";
+      if (leaves || (adapts && this.fits(wanted) !== data.step)) this.load(wanted);
     }, 200);
   }
 
   fits(view) {
-    const long = view.end - view.start, stored = this.data.stored;
+    const long = view.end - view.start;
+    const stored = picker.value === "auto" ? this.data.stored : [Number(picker.value)];
     const interval = stored.find((minutes) => long <= minutes * 60 * IN_VIEW);
     if (interval) return interval * 60;
     const widest = stored.at(-1) * 60;

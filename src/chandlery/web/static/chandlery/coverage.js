@@ -3,6 +3,8 @@
 // Each cell is a column of colours, from the ground up: what is answered, what is quiet, what is contradicted, what is
 // missing. What is open is never less than two pixels: one lost slot in a month is to be seen.
 
+import { unread } from "./unread.js";
+
 const ROW = 18;
 const NAME = 96;
 const HEAD = 22;
@@ -18,7 +20,7 @@ if (section) start();
 async function start() {
   const response = await fetch(section.dataset.cells);
   if (!response.ok) {
-    said.textContent = "The map cannot be loaded.";
+    said.textContent = unread(response, "The map cannot be loaded.");
     return;
   }
   const map = decoded(await response.arrayBuffer());
