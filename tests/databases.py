@@ -129,15 +129,15 @@ def _create(name: str, template: str) -> None:
 @cache
 def _template_file() -> Path:
     """A migrated and empty SQLite file: one for each state of the migrations and of Django, kept for later runs."""
-    file = Path(tempfile.gettempdir()) / f"chandlery-{_template_name()}.sqlite3"
+    file = Path(tempfile.gettempdir()) / f"chandlery-{_template_name()}-wal.sqlite3"
     with FileLock(file.with_suffix(".lock")):
         if not file.exists():
             draft = file.with_suffix(".draft")
             draft.unlink(missing_ok=True)
             _migrate(f"sqlite:///{draft}")
             with closing(sqlite3.connect(draft)) as database:
-                # In one file again, without the write-ahead log beside it.
-                database.execute("PRAGMA journal_mode=DELETE")
+                # All of it in the one file that is copied.
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             draft.rename(file)
     return file
 

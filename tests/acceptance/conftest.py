@@ -22,12 +22,18 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Commands:
-    """A home of its own for one test."""
+def untouched(tmp_path: Path) -> Commands:
+    """A home of its own for one test, in which there is nothing."""
     home = tmp_path / "home"
     home.mkdir()
-    migrate_ahead(home)
     return Commands(home)
+
+
+@pytest.fixture
+def fresh(untouched: Commands) -> Commands:
+    """A home of its own for one test, with a database in which there is nothing."""
+    migrate_ahead(untouched.home)
+    return untouched
 
 
 @pytest.fixture(scope="session")

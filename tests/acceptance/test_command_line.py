@@ -48,12 +48,12 @@ def ingested(commands: Commands, source: Path) -> Commands:
     return commands
 
 
-def test_a_dry_run_in_a_fresh_home_tells_the_plan_and_writes_nothing(fresh: Commands, source: Path) -> None:
-    before = contents(fresh.home.parent)
-    done = fresh("ingest_kraken_unified", "--source", source, *THREE_DAYS, "--dry-run", CLOCK=NOW)
+def test_a_dry_run_in_a_new_home_tells_the_plan_and_writes_nothing(untouched: Commands, source: Path) -> None:
+    before = contents(untouched.home.parent)
+    done = untouched("ingest_kraken_unified", "--source", source, *THREE_DAYS, "--dry-run", CLOCK=NOW)
     assert done.status == 0, done.err
     assert f"{source}/XBTUSD_60.csv" in done.out
-    assert contents(fresh.home.parent) == before
+    assert contents(untouched.home.parent) == before
 
 
 def test_a_dry_run_in_a_home_in_use_writes_nothing(ingested: Commands, source: Path, tmp_path: Path) -> None:

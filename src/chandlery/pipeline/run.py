@@ -205,13 +205,13 @@ class Run:
         """Whose trades can still be walked; None where nobody shall be asked for trades, or for what they cost."""
         if not (self.request.api_backfill and self.request.auto_gap_fill) or self.request.trade_budget == 0:
             return None
-        walked, lives = {}, {}
+        walked = {}
         for name, facts in self.facts.items():
-            lives[name] = Life(facts.market.first_trade, facts.market.delisted_at)
             minutes = facts.series[Interval.M1].coverage
             done = RangeSet.union(ranges for kind, ranges in minutes.items() if kind.source is Source.TRADES)
             walked[name] = done | self.walked.get(name, RangeSet())
         standing = {name: walk.reached for name, walk in self.journals.items() if walk.next_cursor is not None}
+        lives = {name: facts.market.life for name, facts in self.facts.items()}
         until = Interval.M1.floor(self.until)
         return Trail(until, self.listed, self.price, self.trade_budget_left, walked, standing, lives)
 
