@@ -19,9 +19,8 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14 python)
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
-# Three at a time, for each waits now and then; the files in their order: the long ones come first, and no worker is left
-# alone with one at the end.
-BESIDE := -n 3 --dist loadfile --no-loadscope-reorder
+# Two at a time, the files in their order: the long ones come first, and no worker is left alone with one at the end.
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 PY := $(VENV)/bin/python

@@ -81,6 +81,7 @@ def test_an_audit_alone_reads_as_a_report_and_no_step_of_a_run(commands: Command
     )
 
 
+@pytest.mark.slow
 def test_a_finding_whose_cause_is_gone_is_resolved_with_its_time(commands: Commands) -> None:
     [finding] = found_by(commands)
 

@@ -141,6 +141,7 @@ def test_what_it_brings_is_the_truth(daily: Daily) -> None:
         assert len(daily.asked()) == len(set(daily.asked())) <= 4
 
 
+@pytest.mark.slow
 def test_where_nothing_is_known_it_is_a_first_run(daily: Daily) -> None:
     done = daily.run("--incremental")
     report = daily.report()

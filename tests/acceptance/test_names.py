@@ -77,6 +77,7 @@ def test_unclassified_markets_are_reported(commands: Commands, ingested: Complet
     assert "Unclassified Markets: 2, in no table of names: QQQUSD, SOLAUSD" in commands(*asked, CLOCK=NOW).out
 
 
+@pytest.mark.slow
 def test_a_tier_brings_the_markets_that_only_files_tell_of(fresh: Commands, archive: Path) -> None:
     """MATIC by the place of its base, and unclassified ones with the last tier."""
     asked = ("--tier", "ALL", "--intervals", "60", "--end-date", "2024-03-31")

@@ -147,6 +147,7 @@ def test_the_trades_of_the_same_hours_make_the_same_candles(asked: Commands, ans
     assert inner - minutes.height == 137
 
 
+@pytest.mark.slow
 def test_a_minute_later_only_what_changed_is_written(asked: Commands, server: HTTPServer, answers: Path) -> None:
     serve(server, answers)
     first = run(asked, server, "2025-11-11T00:17:30Z")

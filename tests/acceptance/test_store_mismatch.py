@@ -134,6 +134,7 @@ def test_a_rebuild_with_a_wrong_source_or_store_forgets_nothing(before: Before, 
     assert report_of(home) == before.report
 
 
+@pytest.mark.slow
 def test_an_archive_that_is_gone_leaves_open_what_only_it_answered(before: Before, tmp_path: Path) -> None:
     home = before.copy(tmp_path / "home")
     source = tmp_path / "archives"

@@ -87,6 +87,7 @@ def test_a_list_that_nobody_can_believe_is_one_line(
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_without_a_network_it_is_one_line(fresh: Commands, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/0/public/AssetPairs").respond_with_data("gone", status=500)
 

@@ -143,6 +143,7 @@ def test_a_gap_inside_of_the_window_that_nobody_may_ask_for_waits(runs: Runs, ar
     assert (gap.status, gap.filled_at, gap.missing_candles) == (GapStatus.FILLED, NOW, 0)
 
 
+@pytest.mark.slow
 def test_the_command_says_which_file_to_fetch_and_why(fresh: Commands, server: SandboxServer, archive: Path) -> None:
     asked = ("ingest_kraken_unified", "--source", archive, "--markets", "ETHUSD", "--intervals", "60", "--yes")
     clock = "2024-08-31T08:20:00Z"
