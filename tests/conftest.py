@@ -23,6 +23,7 @@ hypothesis_settings.register_profile("chandlery", deadline=None)
 hypothesis_settings.load_profile("chandlery")
 
 CHECKOUT = Path(__file__).parents[1]
+WEB = CHECKOUT / "tests" / "web"
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
 
@@ -39,7 +40,11 @@ Run = Callable[..., CompletedRun]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is about one kind of database is left out where state is kept in the other."""
+    """What is about one kind of database is left out where state is kept in the other.
+
+    What takes a browser comes first: it is long, and whoever works beside it should not run out of other tests.
+    """
+    items.sort(key=lambda item: not (WEB in item.path.parents and item.get_closest_marker("slow")))
     other = "sqlite" if SERVER else "postgres"
     left_out = [item for item in items if item.get_closest_marker(other)]
     if left_out:

@@ -34,6 +34,7 @@ from tests.acceptance.survival import (
     started,
     writing_held_up,
 )
+from tests.databases import SERVER
 
 #: A person who presses Ctrl-C a second time waits no longer than this; the rest is for a busy machine. Seconds.
 AT_ONCE = 4.0
@@ -197,7 +198,7 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
 @pytest.mark.parametrize(
     ("number", "times"),
     [
-        pytest.param(signal.SIGKILL, 20, id="killed"),
+        pytest.param(signal.SIGKILL, 6 if SERVER else 20, id="killed"),
         pytest.param(signal.SIGINT, 5, id="Ctrl-C"),
         pytest.param(signal.SIGTERM, 5, id="SIGTERM"),
     ],
