@@ -78,3 +78,19 @@ def test_start_up_reads_no_library_that_only_data_needs() -> None:
     ).stderr
     modules = {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
     assert modules & {"polars", "numpy", "pyarrow", "rich", "filelock", "platformdirs"} == set()
+
+
+LATE = """
+import atexit, os, signal
+from chandlery.config.cli import main
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+raise SystemExit(main(["--version"]))
+"""
+
+
+def test_a_ctrl_c_after_all_is_done_shows_no_traceback(home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], env=clean_environment(home), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("chandlery ")

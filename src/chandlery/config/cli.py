@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "chandlery") 
         return _fail(str(error), error.exit_status)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+    finally:
+        # What was to be done is done: a late Ctrl-C would only show how the interpreter tidies up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 
