@@ -3,6 +3,7 @@
 All other tests let the sandbox bear any number of requests.
 """
 
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -87,9 +88,16 @@ def method(request: Asked) -> str:
 
 
 def test_both_jobs_are_done(seen: Seen) -> None:
-    for done in (seen.walk, *seen.asks):
+    """Once it has walked, the one job looks for a moment at all that is stored: who comes just then is told so."""
+    assert_clean(seen.walk)
+    assert seen.walk.status == 0, seen.walk
+    said = re.search(r"^Job (\w{8})", seen.walk.out, re.MULTILINE)
+    assert said is not None, seen.walk
+    for done in seen.asks:
         assert_clean(done)
-        assert done.status == 0, done.out + done.err
+        if done.status:
+            assert (done.status, done.err.count("\n")) == (1, 1), done
+            assert f"are being written by job {said[1]} (" in done.err
 
 
 def test_for_a_minute_two_processes_ask_for_the_same_markets(seen: Seen) -> None:

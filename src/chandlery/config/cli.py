@@ -13,6 +13,7 @@ from shutil import get_terminal_size
 from chandlery import __doc__ as purpose
 from chandlery import __version__
 from chandlery.errors import ChandleryError, UsageError
+from chandlery.management.interrupts import no_interrupt_lost
 
 INTERRUPTED = 130
 DOCTOR = "doctor"
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "chandlery") 
         elif arguments == ["--version"]:
             sys.stdout.write(f"chandlery {__version__}\n")
         else:
-            _run(arguments, program)
+            with no_interrupt_lost():
+                _run(arguments, program)
     except ChandleryError as error:
         if arguments and arguments[0] == DOCTOR:
             return _unwell(error, as_json="--json" in arguments)

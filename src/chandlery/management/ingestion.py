@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
 from chandlery.management.base import ChandleryCommand, command_line, surroundings, tiers
+from chandlery.management.interrupts import stop_flag
 from chandlery.management.listeners import Listener, listener_for, render_plan
 from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import check_outputs, print_report, write_files
@@ -179,27 +178,3 @@ def confirmed(question: str, *, under_way: bool = False) -> bool:
     if not answer.endswith("\n"):
         sys.stderr.write("\n")
     return answer.strip().lower() in ("y", "yes") or answer == "\n"
-
-
-@contextmanager
-def stop_flag() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C (or SIGTERM) asks to stop after what is in hand; the second stops at once. More change nothing:
-    what is left to do is to put down how the job stands.
-    """
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        if len(asked) == 2:
-            raise KeyboardInterrupt
-        if len(asked) > 2:
-            return
-        sys.stderr.write("\nStopping after what is in hand; press Ctrl-C again to stop at once.\n")
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        # After the second one the process is about to end, and shall not be torn from that either.
-        for number, handler in before.items() if len(asked) < 2 else ():
-            signal.signal(number, handler)

@@ -14,7 +14,7 @@ from chandlery.candles.interval import Interval
 from chandlery.errors import ChandleryError
 from chandlery.management.arguments import add_selection, add_workers, selection_of
 from chandlery.management.base import ChandleryCommand, surroundings
-from chandlery.management.ingestion import stop_flag
+from chandlery.management.interrupts import stop_flag
 from chandlery.management.listeners import listener_for
 from chandlery.models import FindingState, Market
 from chandlery.pipeline.binding import checked_store

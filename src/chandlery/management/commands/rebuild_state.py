@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from chandlery.errors import ChandleryError, UsageError
 from chandlery.management.arguments import add_workers, sources_of
 from chandlery.management.base import ChandleryCommand, surroundings, tiers
-from chandlery.management.ingestion import stop_flag
+from chandlery.management.interrupts import stop_flag
 from chandlery.management.listeners import Listener, listener_for
 from chandlery.models import IngestionJob
 from chandlery.pipeline.discover import discover
