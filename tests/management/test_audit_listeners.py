@@ -127,7 +127,7 @@ def test_an_audit_after_the_fill_stands_under_its_heading() -> None:
 def test_the_bar_shows_how_many_markets_were_looked_through_and_which_one() -> None:
     shown = lines([AuditStarted(4), MarketAudited("XBTUSD")], width=80)
 
-    assert any("━" in line and "1/4 markets" in line for line in shown)
+    assert any("━" in line and "1 of 4 markets" in line for line in shown)
     assert "  XBTUSD" in shown
 
 

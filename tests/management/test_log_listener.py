@@ -88,7 +88,7 @@ def test_progress_of_requests_is_told_at_most_every_tenth() -> None:
     lines = logged([FilesStarted(1, 1_000), completed(size=1_000), AskStarted(200), *(asked(),) * 200])
 
     assert [line.split(",")[0] for line in lines[1:]] == [f"Step 5/6: Fill: {tenth}0%" for tenth in range(1, 10)]
-    assert lines[5] == "Step 5/6: Fill: 50%, 100 of 200 series, 2,000 candles, ETA 1:40"
+    assert lines[5] == "Step 5/6: Fill: 50%, 100 of 200 series, 2.00k candles, ETA 1:40"
 
 
 def test_no_line_has_an_escape_code() -> None:

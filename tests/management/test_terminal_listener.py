@@ -133,22 +133,22 @@ def test_the_bar_shows_files_rate_time_left_and_what_is_being_read() -> None:
 
     shown = lines([FilesStarted(4, 100), done])
 
-    assert any(re.search(r"━+ 1/4 files  0 rows/s  ETA -:--$", line) for line in shown)
+    assert any(re.search(r"━+ 1 of 4 files, 0 rows/s, ETA -:--$", line) for line in shown)
     assert "  ETHUSD_60.csv, ADAUSD_1.csv" in shown
 
 
 def test_the_bar_of_filling_shows_series_and_candles() -> None:
     shown = lines([FillStarted(2), SeriesFilled("XBTUSD", DAILY, HOURLY, 640, 646)])
 
-    assert any(re.search(r"━+ 1/2 series  640 candles  ETA -:--$", line) for line in shown)
+    assert any(re.search(r"━+ 1 of 2 series, 640 candles, ETA -:--$", line) for line in shown)
 
 
 def test_the_bar_of_asking_shows_series_candles_time_left_and_whom_it_asks() -> None:
     shown = lines([AskStarted(4, 42.0), asked("XBTUSD", 640, "ETHUSD 60min", "ADAUSD 60min")])
 
     assert "  Asking Kraken's API for 4 series, about 50 seconds" in shown
-    assert any(re.search(r"━+ 0/4 series  0 candles  ETA 0:42$", line) for line in lines([AskStarted(4, 42.0)]))
-    assert any(re.search(r"━+ 1/4 series  640 candles  ETA -:--$", line) for line in shown)
+    assert any(re.search(r"━+ 0 of 4 series, 0 candles, ETA 0:42$", line) for line in lines([AskStarted(4, 42.0)]))
+    assert any(re.search(r"━+ 1 of 4 series, 640 candles, ETA -:--$", line) for line in shown)
     assert "  ETHUSD 60min, ADAUSD 60min" in shown
 
 

@@ -57,8 +57,8 @@ def test_the_way_of_a_walk_is_logged_at_most_every_tenth() -> None:
 
     tenths = [line for line in told if "%" in line]
     assert [line.split(",")[0] for line in tenths] == [f"Step 5/6: Fill: {tenth}0%" for tenth in range(1, 10)]
-    # The clock of these tests goes on by a second a look.
-    assert tenths[4] == "Step 5/6: Fill: 50%, 60 pages, 60.0k trades, ETA 0:05"
+    # The clock of these tests goes on by a second a page.
+    assert tenths[4] == "Step 5/6: Fill: 50%, 60 pages, 60.0k trades, ETA 1:00"
 
 
 def test_a_walk_without_a_price_has_no_tenths() -> None:
@@ -157,8 +157,8 @@ def test_a_terminal_shows_the_price_then_the_bar_then_what_came_of_it() -> None:
 
     price = "  Walking over the trades of 1 market: about 1,205 requests (1.21M trades), about 21 minutes"
     assert shown.count(price) == 1
-    assert any(re.search(r"━+ 0 pages  0 trades  ETA 20:50$", line) for line in lines([walk_started(walk())]))
-    assert any(re.search(r"━+ 1 page  1.00k trades  ETA 20:50$", line) for line in shown)
+    assert any(re.search(r"━+ 0 pages, 0 trades, ETA 20:50$", line) for line in lines([walk_started(walk())]))
+    assert any(re.search(r"━+ 1 page, 1.00k trades, ETA 20:50$", line) for line in shown)
     assert "  XBTUSD 2026-08-06 00:00" in shown
     assert shown[-1] == f"  ✓ {sentence(WALKED)}"
 

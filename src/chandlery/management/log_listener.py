@@ -9,6 +9,7 @@ from typing import IO, Self, assert_never
 from uuid import UUID
 
 from chandlery.management.audit_text import audit_text, is_contradicted
+from chandlery.management.course import Asking, Course, Reading, Stage, Walking
 from chandlery.management.plan_text import (
     api_text,
     ask_text,
@@ -18,7 +19,6 @@ from chandlery.management.plan_text import (
     trades_text,
     walk_text,
 )
-from chandlery.management.road import Road
 from chandlery.management.step_text import (
     FillEvent,
     WorkEvent,
@@ -78,7 +78,7 @@ from chandlery.pipeline.events import (
     WalkFailed,
     WalkStarted,
 )
-from chandlery.reporting.progress import Pace, compact, duration, size_text
+from chandlery.reporting.progress import size_text
 from chandlery.reporting.wording import days, plain, plural, width_of, widths
 
 TENTHS = 10
@@ -105,12 +105,9 @@ class LogListener:
         self._stream = stream
         self._verbosity = verbosity
         self._incremental = incremental
-        self._clock = clock
-        self._started = clock()
-        self._files = self._size = self._files_done = self._size_done = self._rows = self._told = 0
-        self._series = self._series_done = self._candles = self._unanswered = self._differing = 0
+        self._course = Course(clock)
+        self._files = self._told = self._unanswered = self._differing = 0
         self._cut_short = False
-        self._road = Road()
         self._looking = f"{step_title(4, 'Gaps')}: " if in_steps else ""
         self._job: UUID | None = None
         self._waited_for = ""
@@ -126,6 +123,23 @@ class LogListener:
         self._stream.flush()
 
     def __call__(self, event: Event) -> None:
+        before = self._course.stage
+        self._course.follow(event)
+        if self._course.stage is not before:
+            self._told = 0
+        self._event(event)
+        match self._course.stage:
+            case Reading() as reading:
+                self._way(step_title(3, "CSV"), reading)
+            case Asking() | Walking() as stage:
+                self._way(step_title(5, "Fill"), stage)
+
+    def _way(self, title: str, stage: Stage) -> None:
+        """At most one line for every tenth of the way."""
+        if tenth := self._next_tenth(stage.share if stage.total else 0.0):
+            self._say(f"{title}: {tenth * TENTHS}%, {stage.text}")
+
+    def _event(self, event: Event) -> None:
         match event:
             case JobStarted():
                 self._job = event.job_id
@@ -182,7 +196,7 @@ class LogListener:
             case WalkStarted():
                 self._walk_started(event)
             case PageWalked():
-                self._page_walked(event)
+                pass  # every tenth of the way is told
             case WalkFailed():
                 self._errors.add(event.error)
                 self._say(f"FAILED {failure_text(event.market, event.error)}", at=0)
@@ -237,25 +251,14 @@ class LogListener:
             self._say(f"  open: {open_text(part)}", at=3)
 
     def _files_started(self, event: FilesStarted) -> None:
-        if not self._files:
-            self._started = self._clock()
         self._files += event.files
-        self._size += event.size
 
     def _file_done(self, event: FileDone) -> None:
-        self._files_done += 1
-        self._size_done += event.size
-        self._rows += event.rows
         if event.outcome == "FAILED":
             self._errors.add(event.error)
             self._say(f"FAILED {failure_text(event.label, event.error)}", at=0)
         else:
             self._say(f"  {event.outcome} {plain(event.label)}: {plural(event.rows, 'row')}", at=2)
-        pace = Pace(self._size_done, self._size, self._rows, self._clock() - self._started)
-        if tenth := self._next_tenth(pace.share):
-            files = f"{self._files_done:,} of {plural(self._files, 'file')}"
-            rate = f"{compact(pace.rate)} rows/s, ETA {duration(pace.remaining)}"
-            self._say(f"{step_title(3, 'CSV')}: {tenth * TENTHS}%, {files}, {rate}")
 
     def _next_tenth(self, share: float) -> int:
         """The tenth of the way that has just been reached; 0 where none has, or the end."""
@@ -270,9 +273,6 @@ class LogListener:
             self._say(f"{step_title(5, 'Fill')}: API skipped, {plain(event.skipped)}")
         elif event.series:
             self._say(f"{step_title(5, 'Fill')}: {asking_text(event)}")
-        if not self._series:
-            self._started, self._told = self._clock(), 0
-        self._series += event.series
 
     def _waiting(self, event: AskWaiting) -> None:
         """One line for as long as nothing goes on for the same reason."""
@@ -282,8 +282,6 @@ class LogListener:
 
     def _series_asked(self, event: SeriesAsked) -> None:
         self._differing += event.conflicting
-        self._series_done += 1
-        self._candles += event.inserted
         if event.error:
             self._unanswered += 1
             self._errors.add(event.error)
@@ -292,11 +290,6 @@ class LogListener:
         else:
             self._waited_for = ""
             self._say(f"  {answer_text(event)}", at=2)
-        pace = Pace(self._series_done, self._series, self._candles, self._clock() - self._started)
-        if tenth := self._next_tenth(pace.share):
-            series = f"{self._series_done:,} of {plural(self._series, 'series', 'series')}"
-            rest = f"{plural(self._candles, 'candle')}, ETA {duration(pace.remaining)}"
-            self._say(f"{step_title(5, 'Fill')}: {tenth * TENTHS}%, {series}, {rest}")
 
     def _ask_done(self, event: AskDone) -> None:
         if self._unanswered > MOST_PROBLEMS and self._level < 2:
@@ -319,15 +312,6 @@ class LogListener:
         self._say(f"{step_title(5, 'Fill')}: {walking_text(event)}")
         for walk in event.walks:
             self._say(f"  walk: {walk_text(walk)}", at=2)
-        self._road, self._started, self._told = Road(), self._clock(), 0
-        self._road.expect(event)
-
-    def _page_walked(self, event: PageWalked) -> None:
-        self._road.advance(event)
-        if tenth := self._next_tenth(self._road.share):
-            pages = f"{plural(self._road.pages, 'page')}, {compact(self._road.trades)} trades"
-            left = duration(self._road.remaining(self._clock() - self._started))
-            self._say(f"{step_title(5, 'Fill')}: {tenth * TENTHS}%, {pages}, ETA {left}")
 
     def _walk_done(self, event: WalkDone) -> None:
         self._say(f"{step_title(5, 'Fill')}: {walked_text(event)}")

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from chandlery.management.bars import AskBar, AuditBar, FileBar, SeriesBar, WalkBar
+from chandlery.management.bars import Bar
+from chandlery.management.course import Stage
 from chandlery.management.step_text import step_title
 from chandlery.reporting.wording import wrapped
 
 GOOD, BAD, WARN, HEAD = "green", "bold red", "yellow", "bold"
-Bar = TypeVar("Bar", FileBar, AskBar, AuditBar, SeriesBar, WalkBar)
 
 
 class Screen:
     """Lines of a verbosity that is asked for, wrapped; a bar goes before a line is written."""
 
-    def __init__(self, console: Console, verbosity: int, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Console, verbosity: int) -> None:
         self._console = console
         self._verbosity = verbosity
-        self._clock = clock
-        self._bar: FileBar | AskBar | AuditBar | SeriesBar | WalkBar | None = None
+        self._bar: Bar | None = None
         self._in_step = 0
 
     def _step(self, number: int, name: str) -> None:
@@ -33,13 +31,16 @@ class Screen:
             self._say("")
             self._say(step_title(number, name), style=HEAD)
 
-    def _bar_of(self, kind: type[Bar]) -> Bar | None:
-        """The live bar of this kind, begun where it is not there yet; None where nothing shall be shown."""
-        if self._verbosity and not isinstance(self._bar, kind):
-            self._stop_bar()
-            self._bar = kind(self._console, self._clock)
+    def _draw(self, stage: Stage) -> None:
+        """The live bar shows this; where nothing shall be shown, there is none."""
+        if not self._verbosity:
+            return
+        if self._bar is None:
+            self._bar = Bar(self._console)
+            self._bar.show(stage)
             self._bar.start()
-        return self._bar if isinstance(self._bar, kind) else None
+        else:
+            self._bar.show(stage)
 
     def _stop_bar(self) -> None:
         if self._bar is not None:

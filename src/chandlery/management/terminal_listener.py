@@ -11,7 +11,7 @@ from uuid import UUID
 from rich.console import Console
 
 from chandlery.management.audit_text import audit_text, is_contradicted
-from chandlery.management.bars import AskBar, AuditBar, FileBar, SeriesBar, WalkBar
+from chandlery.management.course import Course
 from chandlery.management.plan_text import ask_text, derivation_text, open_text, plan_lines, walk_text
 from chandlery.management.screen import BAD, GOOD, HEAD, WARN, Screen
 from chandlery.management.step_text import (
@@ -90,7 +90,8 @@ class TerminalListener(Screen):
         *,
         in_steps: bool = True,
     ) -> None:
-        super().__init__(console, verbosity, clock)
+        super().__init__(console, verbosity)
+        self._course = Course(clock)
         self._in_steps = in_steps
         self._job: UUID | None = None
         self._files = self._unanswered = 0
@@ -108,6 +109,15 @@ class TerminalListener(Screen):
         self._stop_bar()
 
     def __call__(self, event: Event) -> None:
+        before = self._course.stage
+        self._course.follow(event)
+        if self._course.stage is not before:
+            self._stop_bar()
+        self._tell(event)
+        if self._course.stage is not None:
+            self._draw(self._course.stage)
+
+    def _tell(self, event: Event) -> None:
         match event:
             case JobStarted():
                 self._job_started(event)
@@ -154,8 +164,7 @@ class TerminalListener(Screen):
             case WalkStarted():
                 self._walk_started(event)
             case PageWalked():
-                if isinstance(self._bar, WalkBar):
-                    self._bar.advance(event)
+                pass  # the bar tells it
             case WalkFailed():
                 self._walk_failed(event)
             case WalkDone():
@@ -165,7 +174,6 @@ class TerminalListener(Screen):
             case SeriesFilled():
                 self._series_filled(event)
             case FillDone():
-                self._stop_bar()
                 self._step(5, "Fill")
                 self._say(f"  ✓ {filled_text(event, stopped=self._cut_short)}", style=GOOD)
             case _:
@@ -177,11 +185,8 @@ class TerminalListener(Screen):
                 self._ledger_asked(event)
             case AuditStarted():
                 self._look()
-                if bar := self._bar_of(AuditBar):
-                    bar.expect(event.markets)
             case MarketAudited():
-                if isinstance(self._bar, AuditBar):
-                    self._bar.advance(event.market)
+                pass  # the bar tells it
             case Audited() | CandlesAudited():
                 self._audited(event)
             case _:
@@ -231,8 +236,6 @@ class TerminalListener(Screen):
         self._files += event.files
         self._step(3, "CSV")
         self._say(f"  {plural(event.files, 'file')}, {size_text(event.size)}")
-        if bar := self._bar_of(FileBar):
-            bar.expect(event.files, event.size, event.current)
 
     def _file_done(self, event: FileDone) -> None:
         self._conflicting += event.conflicting
@@ -244,11 +247,8 @@ class TerminalListener(Screen):
         else:
             new = f"{plural(event.rows, 'row')}, {event.inserted:,} new, {event.replaced:,} replaced"
             self._say(f"  ✓ {plain(event.label)}: {new}", at=2)
-        if isinstance(self._bar, FileBar):
-            self._bar.advance(event.size, event.rows, event.current)
 
     def _files_done(self, event: FilesDone) -> None:
-        self._stop_bar()
         self._step(3, "CSV")
         mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
         self._say(f"  {mark} {files_text(event, self._files)}", style=style)
@@ -271,11 +271,8 @@ class TerminalListener(Screen):
         if event.skipped:
             self._say(f"  API skipped: {plain(event.skipped)}")
             return
-        if not event.series:
-            return
-        self._say(f"  {sentence(asking_text(event))}")
-        if bar := self._bar_of(AskBar):
-            bar.expect(event.series, event.seconds)
+        if event.series:
+            self._say(f"  {sentence(asking_text(event))}")
 
     def _waiting(self, event: AskWaiting) -> None:
         """One line for as long as nothing goes on for the same reason."""
@@ -294,11 +291,8 @@ class TerminalListener(Screen):
         else:
             self._waited_for = ""
             self._say(f"  ✓ {answer_text(event)}", at=2)
-        if isinstance(self._bar, AskBar):
-            self._bar.advance(event.inserted, event.current)
 
     def _ask_done(self, event: AskDone) -> None:
-        self._stop_bar()
         self._step(5, "Fill")
         if self._unanswered > MOST_PROBLEMS and self._verbosity < 2:
             more = plural(self._unanswered - MOST_PROBLEMS, "more series", "more series")
@@ -316,13 +310,11 @@ class TerminalListener(Screen):
             self._step(4, "Gaps")
 
     def _ledger_asked(self, event: LedgerAsked) -> None:
-        self._stop_bar()
         self._look()
         mark, style = ("✗", BAD) if event.failed else ("✓", GOOD)
         self._say(f"  {mark} {sentence(ledger_text(event))}", style=style)
 
     def _audited(self, event: Audited | CandlesAudited) -> None:
-        self._stop_bar()
         self._look()
         self._say(f"  {sentence(audit_text(event))}", style=WARN if is_contradicted(event) else GOOD)
         for example in event.examples:
@@ -333,15 +325,12 @@ class TerminalListener(Screen):
         self._say(f"  {sentence(walking_text(event))}")
         for walk in event.walks:
             self._say(f"  → {walk_text(walk)}", at=2)
-        if bar := self._bar_of(WalkBar):
-            bar.expect(event)
 
     def _walk_failed(self, event: WalkFailed) -> None:
         self._told.add(event.error)
         self._say(f"  ✗ {failure_text(event.market, event.error)}", at=0, style=BAD)
 
     def _walk_done(self, event: WalkDone) -> None:
-        self._stop_bar()
         self._step(5, "Fill")
         short = walk_cut_short(event)
         mark, style = ("✗", BAD) if event.failed else ("!", WARN) if short else ("✓", GOOD)
@@ -362,16 +351,11 @@ class TerminalListener(Screen):
         self._step(5, "Fill")
         if event.skipped:
             self._say(f"  Derivation skipped: {plain(event.skipped)}")
-            return
-        if bar := self._bar_of(SeriesBar):
-            bar.expect(event.series)
 
     def _series_filled(self, event: SeriesFilled) -> None:
         name = f"{plain(event.market)} {width_of(event.interval)}"
         candles = f"{plural(event.candles, 'candle')} for {plural(event.slots, 'slot')}"
         self._say(f"  ✓ {name} from {width_of(event.finer)}: {candles}", at=2)
-        if isinstance(self._bar, SeriesBar):
-            self._bar.advance(event.candles, name)
 
     def _ended(self, event: JobEnded) -> None:
         self._stop_bar()
