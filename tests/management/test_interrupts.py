@@ -3,10 +3,11 @@
 import signal
 import weakref
 from collections.abc import Iterator
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
+from chandlery.management import interrupts
 from chandlery.management.interrupts import no_interrupt_lost, stop_flag
 
 PATIENCE = 30.0
@@ -58,6 +59,25 @@ def test_a_second_one_that_came_to_nothing_stops_the_run_nevertheless(
     with pytest.raises(KeyboardInterrupt):
         run()
     assert capsys.readouterr().err == "\nStopping after what is in hand; press Ctrl-C again to stop at once.\n"
+
+
+def test_pressed_once_more_while_it_is_being_sent_again_it_still_stops_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Pressed(Thread):
+        def start(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+            super().start()
+
+    def run() -> None:
+        with stop_flag():
+            signal.raise_signal(signal.SIGINT)
+            press_where_nothing_passes()
+            wait_for_it()
+
+    monkeypatch.setattr(interrupts, "Thread", Pressed)
+    with pytest.raises(KeyboardInterrupt):
+        run()
 
 
 def test_any_command_is_stopped_nevertheless() -> None:
