@@ -15,7 +15,7 @@ from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.exchanges.kraken.api.trades import parse_trades
 from chandlery.exchanges.kraken.trades import Walk, cursor_at
-from chandlery.management.road import Road
+from chandlery.management.course import Walking
 from chandlery.models import DataCoverageRange, FindingKind, IngestionJob, JobStatus, Market, QualityFinding
 from chandlery.pipeline.events import Event, GapsFound, JobEnded, PagesKept, PageWalked, WalkDone, WalkStarted
 from chandlery.pipeline.journal import Journal
@@ -264,7 +264,7 @@ def test_the_way_of_a_walk_that_goes_on_begins_at_nothing(world: OddWorld, archi
     world.told(MINUTES, archive, budget=3)
     told = world.told(MINUTES, archive)
 
-    road = Road()
+    road = Walking()
     [started] = [event for event in told if isinstance(event, WalkStarted)]
     road.expect(started)
     road.advance(next(event for event in told if isinstance(event, PageWalked)))

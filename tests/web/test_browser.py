@@ -242,6 +242,9 @@ def test_a_running_job_is_followed_paused_and_gone_on_with(made: World, opened: 
         stays_on_pause(shown, asks_again="/jobs/running?")
         shown.page.locator("#running a").click()
         stays_on_pause(shown, asks_again="/running?")
+        in_hand = shown.page.locator("#job .running .figures").first
+        expect(in_hand).to_contain_text("Walking over trades", timeout=60_000)
+        expect(shown.page.locator("#job .running .current")).to_contain_text("SOLUSD 20", timeout=60_000)
         shown.page.keyboard.press("Enter")
         expect(shown.page.locator(".note")).to_contain_text("finishes what is in hand and pauses")
         process.communicate(timeout=60)

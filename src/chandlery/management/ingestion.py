@@ -13,7 +13,8 @@ from django.conf import settings
 
 from chandlery.management.base import ChandleryCommand, command_line, surroundings, tiers
 from chandlery.management.interrupts import stop_flag
-from chandlery.management.listeners import Listener, listener_for, render_plan
+from chandlery.management.listeners import Listener, Together, listener_for, render_plan
+from chandlery.management.on_record import OnRecord
 from chandlery.management.plan_json import plan_as_json
 from chandlery.management.rendering import check_outputs, print_report, write_files
 from chandlery.management.step_text import incomplete_text, walking_text
@@ -127,7 +128,7 @@ def follow(
     """
     ended: JobEnded | None = None
     job_id: UUID | None = None
-    with stop_flag() as should_stop, listener as listen:
+    with stop_flag() as should_stop, Together(OnRecord(), listener) as listen:
         steps = run_job(request, surroundings(), executor, tiers(), should_stop, resume, may_walk)
         try:
             for event in steps:

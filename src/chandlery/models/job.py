@@ -78,6 +78,7 @@ class IngestionJob(models.Model):
         null=True, blank=True, default=0, help_text="Requests that one run may spend on trades; none: any number."
     )
     stop_on_error = models.BooleanField(default=False, help_text="--stop-on-error was asked.")
+    in_hand = models.JSONField(null=True, blank=True, help_text="What it is at, and how far it is with that.")
     error_message = models.TextField(blank=True)
     failures = models.JSONField(default=list, help_text="Files, series and the API as a whole: [what, why] each.")
 

@@ -171,7 +171,7 @@ def _begin(run: Run, resume: IngestionJob | None) -> None:
             run.job = resume
             run.job.status, run.job.completed_at, run.job.error_message = JobStatus.RUNNING, None, ""
             run.job.started_at = run.job.started_at or now
-            run.job.failures = []
+            run.job.failures, run.job.in_hand = [], None
             # Files that failed are tried again.
             run.job.files_failed = run.job.series_failed = 0
             run.job.save()
@@ -208,7 +208,8 @@ def _finish(run: Run, status: JobStatus, error: str = "") -> None:
         run.job.status, run.job.error_message = status, error
         run.job.completed_at = run.surroundings.clock()
         run.job.failures = [list(failure) for failure in run.failures[:MOST_FAILURES]]
-        run.job.save(update_fields=["status", "error_message", "completed_at", "failures"])
+        run.job.in_hand = None
+        run.job.save(update_fields=["status", "error_message", "completed_at", "failures", "in_hand"])
         GapRecord.objects.give_up_backfilling(run.markets, map(int, run.request.selection.intervals))
         if run.lease is not None:
             run.lease.release()

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet, Sum
 
 from chandlery.candles.interval import Interval
+from chandlery.errors import UsageError
 from chandlery.models import OPEN, FileStatus, GapRecord, GapStatus, IngestionJob, JobStatus, Lease
 from chandlery.pipeline.markets import select
 from chandlery.pipeline.request import Selection
@@ -36,7 +37,6 @@ class JobFacts:
 
     @classmethod
     def of(cls, job: IngestionJob) -> JobFacts:
-        """Raises a UsageError where its markets are no longer known."""
         gaps = _gaps(job)
         left = gaps.aggregate(candles=Sum("missing_candles"))
         files = job.files.filter(status=FileStatus.FAILED).values_list("file_path", "error_message")
@@ -91,7 +91,7 @@ class JobFacts:
 
 
 def _gaps(job: IngestionJob) -> QuerySet[GapRecord]:
-    """The open gaps of what the job was asked for."""
+    """The open gaps of what the job was asked for; none where no market is that any more."""
     selection = Selection(
         intervals=tuple(map(Interval, job.intervals)),
         tiers=tuple(tier for tier in job.tier.split(",") if tier),
@@ -103,4 +103,7 @@ def _gaps(job: IngestionJob) -> QuerySet[GapRecord]:
         within &= Q(gap_end__gt=job.start_date)
     if job.end_date:
         within &= Q(gap_start__lt=job.end_date)
-    return GapRecord.objects.filter(within, market__in=select(selection))
+    try:
+        return GapRecord.objects.filter(within, market__in=select(selection))
+    except UsageError:
+        return GapRecord.objects.none()

@@ -266,7 +266,7 @@ def _settle(now: datetime, process_table: ProcessTable, being_started: UUID | No
             job.error_message = f"{_end(lease, process_table.host)}; go on with --resume {str(job.pk)[:8]}"
             # Asked again as it is written: someone else may have marked or resumed it by now.
             if orphans.filter(pk=job.pk).update(
-                status=job.status, completed_at=job.completed_at, error_message=job.error_message
+                status=job.status, completed_at=job.completed_at, error_message=job.error_message, in_hand=None
             ):
                 killed.append(job)
     return killed

@@ -35,6 +35,7 @@ def job_as_json(job: IngestionJob) -> JsonObject:
         "candles_derived": job.candles_derived,
         "trades_walked": job.trades_walked,
         "trade_budget": job.trade_budget,
+        "in_hand": job.in_hand,
         "error_message": job.error_message,
     }
 

@@ -20,6 +20,7 @@ from chandlery.pipeline.lease import settle_dead
 from chandlery.pipeline.markets import ensure_markets, select
 from chandlery.pipeline.process_identity import LocalProcesses, ProcessIdentity
 from chandlery.pipeline.request import TRADE_BUDGET, IngestRequest, Selection
+from chandlery.reporting.in_hand import InHand
 from chandlery.web import worker
 
 #: Of what a worker said last, so much is kept with its job where it could not even begin.
@@ -94,6 +95,8 @@ def resume(job: IngestionJob) -> IngestionJob:
         raise JobRuns(job=_short(job))
     selection = request_of(job, (), workers=1).selection
     _require_free(select(selection), selection)
+    job.in_hand = InHand("about to go on", surroundings().time_of_day()).as_json()
+    IngestionJob.objects.filter(pk=job.pk).exclude(status=JobStatus.RUNNING).update(in_hand=job.in_hand)
     _start(job)
     return job
 
@@ -165,9 +168,9 @@ def _fail(job: IngestionJob, why: str) -> None:
     """Put down why its worker did not take it. `job` is as it was before: one that has changed since was taken."""
     untaken = IngestionJob.objects.filter(pk=job.pk, status=job.status, completed_at=job.completed_at)
     if job.status == JobStatus.PENDING:
-        untaken.update(status=JobStatus.FAILED, error_message=why, completed_at=surroundings().clock())
+        untaken.update(status=JobStatus.FAILED, error_message=why, completed_at=surroundings().clock(), in_hand=None)
     else:
-        untaken.update(error_message=f"it could not go on: {why}")
+        untaken.update(error_message=f"it could not go on: {why}", in_hand=None)
 
 
 def _last_words(log: Path) -> str:

@@ -262,6 +262,7 @@ def test_a_worker_that_could_not_go_on_leaves_its_last_words(client: Client, mar
     job.refresh_from_db()
     assert (job.status, job.completed_at) == (JobStatus.PAUSED, NOW)
     assert job.error_message == "it could not go on: XBTUSD 60min is being written by rebuild_state"
+    assert job.in_hand is None
 
 
 @pytest.mark.usefixtures("own_connection")

@@ -1,5 +1,7 @@
 """Buttons: they do nothing for who has not signed in, nor for another site; and what they do, a worker does."""
 
+import html
+import re
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,22 @@ def test_accept_leaves_a_gap_as_it_is(client: Client, gap: GapRecord) -> None:
 def test_resume_goes_on_in_a_worker(client: Client, job: IngestionJob, started: list[list[str]]) -> None:
     keeper(client).post(reverse("resume", args=[job.pk]))
     assert started == [["ingest_kraken_unified", "--resume", str(job.pk), "--yes"]]
+
+
+def test_the_page_of_a_job_that_is_about_to_go_on_waits_for_that(
+    client: Client, job: IngestionJob, started: list[list[str]]
+) -> None:
+    page = reverse("job", args=[job.pk])
+    assert "hx-get" not in keeper(client).get(page).content.decode()
+    client.post(reverse("resume", args=[job.pk]))
+    waiting = client.get(page).content.decode()
+    again = re.search(r'id="job"[^>]* hx-get="([^"]*)"', waiting)
+    assert again is not None
+    assert client.get(html.unescape(again[1])).headers["HX-Reswap"] == "none"
+    IngestionJob.objects.update(in_hand=None, error_message="it could not go on: why")
+    rests = client.get(html.unescape(again[1]))
+    assert "HX-Reswap" not in rests.headers
+    assert "hx-get" not in rests.content.decode()
 
 
 def test_a_job_whose_process_never_began_is_begun_again(

@@ -20,7 +20,9 @@ from chandlery.candles.timerange import TimeRange
 from chandlery.models import FileStatus, GapStatus, IngestionJob, JobStatus, Lease, Market, Outage
 from chandlery.pipeline.lease import LEASE_TIME
 from chandlery.pipeline.process_identity import ProcessIdentity, this_process
+from chandlery.reporting.in_hand import InHand
 from chandlery.stores import open_store
+from chandlery.web.actions import log_of
 from tests.candles.builders import at, between, candles_at, every
 from tests.factories import (
     ArchiveReleaseFactory,
@@ -360,13 +362,44 @@ def test_a_job_whose_process_was_killed_is_not_called_running(address: str, clie
 
 
 def test_a_running_job_is_seen_on_the_overview_and_by_the_part_that_asks_again(client: Client) -> None:
-    job = IngestionJobFactory.create(total_files=8, files_ingested=2)
+    in_hand = InHand("reading files", datetime.now(UTC), "1 of 4 files, 12.3k rows/s", "XBTUSD_60.csv", 0.257, 3700.0)
+    job = IngestionJobFactory.create(total_files=8, files_ingested=2, in_hand=in_hand.as_json())
     held(job)
-    for address in ("/", "/jobs/running"):
+    for address in ("/", "/jobs/running", reverse("job", args=[job.pk])):
         shown = text(client, address)
         assert str(job.pk)[:8] in shown
+        assert re.search(r"Reading files: 1 of 4 files, 12.3k rows/s, 1:01:\d\d left", shown)
+        assert "XBTUSD_60.csv" in shown
         assert "2 of 8 files" in shown
         assert 'value="25"' in shown
+
+
+def test_a_job_that_has_only_just_begun_has_no_way_to_go_yet(client: Client) -> None:
+    job = IngestionJobFactory.create()
+    held(job)
+    shown = text(client, "/")
+    assert "Beginning" in shown
+    assert re.search(r'<progress max="100" aria-label="[^"]*"></progress>', shown)
+
+
+def test_what_its_process_says_is_renewed_while_it_runs(admin: Client, market: Market) -> None:
+    job = IngestionJobFactory.create(tier="", markets=[str(market)])
+    held(job)
+    page = reverse("job", args=[job.pk])
+    assert "log-text" not in text(admin, page)
+    log_of(job).parent.mkdir(parents=True)
+    log_of(job).write_text("Step 1/6")
+    shown = text(admin, page)
+    assert ">Step 1/6</pre>" in shown
+    log_of(job).write_text("Step 1/6\n" * 1000 + "Step 2/6\n")
+    assert ">Step 1/6\n" in text(admin, page)
+    log_of(job).write_text("Step 1/6\nStep 2/6")
+    assert '<pre hx-swap-oob="innerHTML:#log-text">Step 1/6\nStep 2/6</pre>' in text(admin, asks_again(shown))
+
+
+def test_a_job_of_a_tier_that_holds_no_market_any_more_has_its_page(client: Client) -> None:
+    job = IngestionJobFactory.create(tier="TIER9", status=JobStatus.COMPLETED)
+    assert "0 gaps, 0 candles" in text(client, reverse("job", args=[job.pk]))
 
 
 def asks_again(shown: str) -> str:

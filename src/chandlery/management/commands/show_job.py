@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -14,6 +15,7 @@ from chandlery.models import IngestionJob, JobStatus
 from chandlery.pipeline.job_facts import JobFacts
 from chandlery.pipeline.jobs import find_job
 from chandlery.pipeline.lease import settle_dead
+from chandlery.reporting.in_hand import InHand
 from chandlery.reporting.jobs import what_text
 from chandlery.reporting.wording import days, listed, plain, plural, widths
 
@@ -56,6 +58,7 @@ def job_lines(found: JobFacts, most: int) -> Iterator[str]:
         "Stopped" if job.status == JobStatus.PAUSED else "Ended": (
             f"{job.completed_at:%Y-%m-%d %H:%M} UTC" if job.completed_at else ""
         ),
+        "In hand": _in_hand(job),
         "Files": (
             f"{job.files_ingested + job.files_skipped:,}/{job.total_files:,} ({job.files_ingested:,} ingested, "
             f"{job.files_skipped:,} known, {job.files_failed:,} failed), {plural(job.records_ingested, 'record')}"
@@ -89,6 +92,15 @@ def job_lines(found: JobFacts, most: int) -> Iterator[str]:
 def _why(job: IngestionJob) -> str:
     """What ended it: an error says it itself, a signal is only a name."""
     return _SIGNALS.get(job.error_message, job.error_message)
+
+
+def _in_hand(job: IngestionJob) -> str:
+    if job.in_hand is None:
+        return ""
+    found = InHand.of_json(job.in_hand)
+    # Leases and records are kept by the time of day, whatever the setting CLOCK says.
+    text = found.text(datetime.now(UTC))
+    return f"{text} ({found.current})" if found.current else text
 
 
 def _asked(job: IngestionJob) -> str:

@@ -232,6 +232,15 @@ class Outages(Schema):
     outages: list[OutageShape]
 
 
+class InHandShape(Schema):
+    what: str
+    figures: str
+    current: str
+    share: float | None
+    seconds_left: float | None
+    at: datetime
+
+
 class JobShape(Schema):
     job_id: str
     tier: str
@@ -258,6 +267,7 @@ class JobShape(Schema):
     candles_derived: int
     trades_walked: int
     trade_budget: int | None
+    in_hand: InHandShape | None
     error_message: str
 
 

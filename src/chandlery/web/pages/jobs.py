@@ -55,11 +55,13 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, object]:
     settle_dead(surroundings().time_of_day())
     row = get_object_or_404(IngestionJob, pk=pk)
     facts = JobFacts.of(row)
+    # One that is about to go on still has the status it had.
+    is_live = row.status in (JobStatus.PENDING, JobStatus.RUNNING) or row.in_hand is not None
     files = row.files.select_related("market").order_by("-completed_at", "file_path")
     return {
         "job": row,
-        "known": row.status,
-        "is_live": row.status in (JobStatus.PENDING, JobStatus.RUNNING),
+        "known": f"{row.status} {'live' if is_live else 'at rest'}",
+        "is_live": is_live,
         "facts": facts,
         "what": what_text(row),
         "widths": widths(map(Interval, row.intervals)),
@@ -67,18 +69,21 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, object]:
         "failures": facts.failures[:MOST_FAILURES],
         "more_failures": len(facts.failures) - MOST_FAILURES,
         "rows": Paginator(files, FILES_A_PAGE).get_page(request.GET.get("page")),
-        "log": _log(row) if may_act(request) else "",
+        "log": _log(row) if may_act(request) else None,
         "can_resume": row.status != JobStatus.RUNNING,
         "may_act": may_act(request),
         "program": settings.PROGRAM,
     }
 
 
-def _log(row: IngestionJob) -> str:
-    """The end of what its process said; empty where it was started from a terminal."""
+def _log(row: IngestionJob) -> str | None:
+    """The end of what its process said; None where it was started from a terminal."""
     path = log_of(row)
     if not path.is_file():
-        return ""
+        return None
     with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - LOG_BYTES))
-        return log.read().decode(errors="replace")
+        skipped = max(0, path.stat().st_size - LOG_BYTES)
+        log.seek(skipped)
+        said = log.read(LOG_BYTES).decode(errors="replace")
+    # It begins with a whole line.
+    return said.partition("\n")[2] if skipped else said

@@ -1,44 +1,36 @@
-"""What is going on now: running jobs, how far they are, and at what pace."""
+"""What is going on now: running jobs, what they have in hand, and how far they are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from chandlery.config.surroundings import surroundings
-from chandlery.models import FileIngestionRecord, IngestionJob, JobStatus
+from chandlery.models import IngestionJob, JobStatus
 from chandlery.pipeline.lease import LOCAL, settle_dead
+from chandlery.reporting.in_hand import InHand
 from chandlery.reporting.jobs import what_text
-from chandlery.reporting.progress import Pace
+from chandlery.reporting.wording import sentence
 from chandlery.web.access import may_act
 
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job at work. `latest` is the file that was recorded last; files are read side by side, so others follow.
-    `elsewhere` is the other host that it runs on.
-    """
+    """A job at work: `text` is what it has in hand and how far it is; `elsewhere` the other host that it runs on."""
 
     job: IngestionJob
     what: str
-    done: int
-    pace: Pace
-    latest: FileIngestionRecord | None
+    in_hand: InHand
+    text: str
     elsewhere: str = ""
 
     @property
-    def reads_files(self) -> bool:
-        """Whether files are left to read: what comes after them has no length that anybody knew."""
-        return self.done < self.job.total_files
-
-    @property
-    def percent(self) -> int:
-        return min(100, 100 * self.done // self.job.total_files) if self.job.total_files else 0
+    def files_done(self) -> int:
+        return self.job.files_ingested + self.job.files_skipped
 
 
 def running_jobs() -> list[RunningJob]:
@@ -48,20 +40,12 @@ def running_jobs() -> list[RunningJob]:
 
 
 def running(job: IngestionJob) -> RunningJob:
-    # A job that goes on has a pace since it went on: what it had done before took other time.
+    # What is in hand is kept by the time of day, whatever the setting CLOCK says.
+    now = datetime.now(UTC)
+    in_hand = InHand.of_json(job.in_hand) if job.in_hand else InHand("beginning", now)
     lease = next(iter(job.leases.all()), None)
-    since = lease.acquired_at if lease else job.started_at or job.created_at
-    fresh = job.files.filter(completed_at__gte=since).aggregate(files=Count("pk"), rows=Sum("records_count"))
-    done = job.files_ingested + job.files_skipped
-    # Leases are held by the time of day, whatever the setting CLOCK says.
-    pace = Pace(
-        done=fresh["files"],
-        total=fresh["files"] + max(0, job.total_files - done),
-        rows=fresh["rows"] or 0,
-        seconds=max(0.0, (datetime.now(UTC) - since).total_seconds()),
-    )
     elsewhere = lease.host if lease and lease.host != LOCAL.host else ""
-    return RunningJob(job, what_text(job), done, pace, job.files.order_by("-completed_at").first(), elsewhere)
+    return RunningJob(job, what_text(job), in_hand, sentence(in_hand.text(now)), elsewhere)
 
 
 @require_safe
