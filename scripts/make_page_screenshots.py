@@ -55,7 +55,7 @@ def draw(
     """One picture."""
     with window(browser, address, theme, WIDTH, height) as shown:
         shown.go("/")
-        shown.page.locator("#running").get_by_text("SOLUSD").wait_for()
+        shown.page.locator("#running .line").get_by_text("SOLUSD").wait_for()
         shown.go(path)
         if pointer:
             shown.page.mouse.move(*pointer)

@@ -238,7 +238,7 @@ def stays_on_pause(shown: Window, asks_again: str) -> None:
 def test_a_running_job_is_followed_paused_and_gone_on_with(made: World, opened: Browser, address: str) -> None:
     with at_work(made) as process, window(opened, address, "light", 1400) as shown:
         sign_in(shown)
-        shown.page.locator("#running").get_by_text("SOLUSD").wait_for()
+        shown.page.locator("#running .line").get_by_text("SOLUSD").wait_for()
         stays_on_pause(shown, asks_again="/jobs/running?")
         shown.page.locator("#running a").click()
         stays_on_pause(shown, asks_again="/running?")
