@@ -1,5 +1,6 @@
-"""`make bench`: run every benchmark, or those that are named, print the ratios, write build/bench.json. Ends with 1 if a
-target is missed or not measured: one needs Java 17 and Maven, one needs wrk.
+"""`make bench`: run every benchmark, or those that are named, print the ratios, write build/bench.json.
+
+Ends with 1 if a target is missed or not measured: one needs Java 17 and Maven, one needs wrk.
 """
 
 import argparse
@@ -26,7 +27,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
     named = parser.parse_args().parts
     if unknown := [name for name in named if name not in PARTS]:
