@@ -1,7 +1,7 @@
 """Audit the stored candles of one market. A plain function of values, for any executor.
 
-Read once, year by year: all intervals of a year are held against each other and their rows looked at; of trades a slot
-the whole is kept, for silence is judged by what came before and after it.
+Read year by year, minutes by the month: all intervals of a year are held against each other and their rows looked at;
+of trades a slot the whole is kept, for silence is judged by what came before and after it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby, pairwise, zip_longest
 from pathlib import Path
 
 import polars as pl
@@ -27,8 +27,10 @@ from chandlery.stores import open_store
 from chandlery.stores.base import CandleStore
 from chandlery.stores.partition import microseconds
 
-#: So many slots to both sides tell what is usual for a row.
+#: So many slots to both sides tell what is usual for a row, ...
 ROWS_AROUND = 400
+#: ... and of minutes so many: a month ends often, and a thin market has few rows.
+MINUTES_AROUND = 4320
 #: What else names the slots of a silence: it needs no statistics.
 NAMED_ALREADY = frozenset({FlawKind.INTERVALS_SHORT, FlawKind.LAST_SLOT_DROPPED})
 
@@ -79,6 +81,15 @@ class AuditResult:
     frozen: tuple[FrozenRun, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The candles of a part of a series, and the same with those near it."""
+
+    part: TimeRange
+    own: pl.DataFrame
+    around: pl.DataFrame
+
+
 @dataclass(slots=True)
 class _Found:
     flaws: list[Flaw] = field(default_factory=list)
@@ -90,32 +101,63 @@ def audit_market(task: AuditTask) -> AuditResult:
     """Read what is to be judged, and judge it. Raises UnreadableFile."""
     store = open_store(task.store_url, task.home)
     found = _Found()
-    for year in _years(one.reading for one in task.series.values()):
-        _look_through(task, store, year, found)
+    years = list(_years(one.reading for one in task.series.values()))
+    by_year = {i: groupby(_windows(task, store, i, years), lambda window: window.part.start.year) for i in task.series}
+    for year in years:
+        _look_through(task, year, {interval: next(each)[1] for interval, each in by_year.items()}, found)
     proven = {interval: one.proven for interval, one in task.series.items()}
     confirmed = {interval: one.confirmed for interval, one in task.series.items()}
     flaws = settled_by_proof(found.flaws, proven, confirmed)
     return AuditResult(task, tuple(flaws), tuple(_silences(task, found, flaws)), tuple(_unproven(found.frozen, proven)))
 
 
-def _look_through(task: AuditTask, store: CandleStore, year: TimeRange, found: _Found) -> None:
+def _look_through(
+    task: AuditTask, year: TimeRange, windows: Mapping[Interval, Iterator[_Window]], found: _Found
+) -> None:
     """A year of every interval."""
-    held: dict[Interval, Held] = {}
     days = task.days & RangeSet([year])
+    covered = {i: ranges for i, one in sorted(task.series.items()) if (ranges := one.covered & days)}
+    # One alone is held against nothing.
+    held: dict[Interval, list[pl.DataFrame]] = {interval: [] for interval in covered} if len(covered) > 1 else {}
     for interval, one in sorted(task.series.items()):
-        own = one.reading & RangeSet([year])
-        around = RangeSet([year]).widened(ROWS_AROUND * interval.delta)
-        rows = one.rows & RangeSet([year])
-        candles = _read(store, task, interval, (one.reading & around) if rows else own)
-        if rows:
-            _look_at_rows(candles, interval, rows, found)
-        in_year = _inside(candles, own)
-        found.counts.setdefault(interval, []).append(in_year.select("timestamp", "trades"))
-        if days:
-            held[interval] = Held(_inside(in_year, days), one.covered & days)
-    if len(held) > 1:
+        counts = found.counts.setdefault(interval, [])
+        for window in windows[interval]:
+            rows = one.rows & RangeSet([window.part])
+            if rows:
+                _look_at_rows(window.around, interval, rows, found)
+            counts.append(window.own.select("timestamp", "trades"))
+            if interval in held:
+                held[interval].append(_inside(window.own, days))
+    if held:
         ends = [end for end in task.ends if year.start < end <= year.end]
-        found.flaws += disagreements(held, ends)
+        found.flaws += disagreements({i: Held(pl.concat(parts), covered[i]) for i, parts in held.items()}, ends)
+
+
+def _windows(task: AuditTask, store: CandleStore, interval: Interval, years: Iterable[TimeRange]) -> Iterator[_Window]:
+    """What is to be read of a series, part after part. Every part is read once.
+
+    A price that stands still may do so for weeks: no part ends within that, unless its year does.
+    """
+    parts = [part for year in years for part in _parts(year, interval)]
+    reading = task.series[interval].reading
+    margin = (MINUTES_AROUND if interval == Interval.M1 else ROWS_AROUND) * interval.delta
+    frames = (_read(store, task, interval, reading & RangeSet([part])) for part in parts)
+    before, own, start = empty_candles(), next(frames, empty_candles()), None
+    for part, following in zip_longest(parts, parts[1:]):
+        start, after = start or part.start, next(frames, empty_candles())
+        if following is not None and following.start.year == start.year and _stands_still(own, part.end - margin):
+            own = pl.concat([own, after])
+            continue
+        whole = TimeRange(start, part.end)
+        near = RangeSet([whole]).widened(margin)
+        yield _Window(whole, own, pl.concat([_inside(before, near), own, _inside(after, near)]))
+        before, own, start = own, after, None
+
+
+def _stands_still(candles: pl.DataFrame, since: datetime) -> bool:
+    """Whether all that open from then on hold one price."""
+    last = candles.filter(pl.col("timestamp") >= since)
+    return last.height > 1 and last["high"].max() == last["low"].min()
 
 
 def _look_at_rows(candles: pl.DataFrame, interval: Interval, rows: RangeSet, found: _Found) -> None:
@@ -129,7 +171,7 @@ def _silences(task: AuditTask, found: _Found, flaws: Iterable[Flaw]) -> Iterator
         if flaw.kind in NAMED_ALREADY:
             named.setdefault(flaw.interval, []).append(flaw.range)
     for interval, one in sorted(task.series.items()):
-        parts = found.counts.get(interval, [])
+        parts = found.counts.pop(interval, [])
         if not one.silence or not parts:
             continue
         counts = TradeCounts.of(pl.concat(parts), interval)
@@ -166,6 +208,14 @@ def _inside(candles: pl.DataFrame, within: RangeSet) -> pl.DataFrame:
     if len(parts) == 1:
         return parts[0]
     return pl.concat(parts) if parts else candles.clear()
+
+
+def _parts(year: TimeRange, interval: Interval) -> list[TimeRange]:
+    """What of a year is looked at together: of minutes a month, for with a year of them memory would double."""
+    if interval != Interval.M1:
+        return [year]
+    edges = [*(year.start.replace(month=month) for month in range(1, 13)), year.end]
+    return [TimeRange(start, end) for start, end in pairwise(edges)]
 
 
 def _years(ranges: Iterable[RangeSet]) -> Iterator[TimeRange]:

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from chandlery.models import CONTRADICTING, FindingKind, Market
 from chandlery.pipeline import events
 from chandlery.pipeline.audit_plan import Know, plan_audit
-from chandlery.pipeline.audit_task import AuditResult, audit_market
+from chandlery.pipeline.audit_task import AuditResult, AuditTask, audit_market
 from chandlery.pipeline.candle_audit import AuditedCandles, Recording, settle
 from chandlery.pipeline.findings import entry_of
 from chandlery.pipeline.knowledge import MarketFacts, know
@@ -19,7 +19,8 @@ from chandlery.reporting.findings import finding_text
 from chandlery.stores.base import CandleStore
 
 MOST_EXAMPLES = 5
-FEW_TASKS = 4
+#: One worker looks through so many slots in a few seconds.
+FEW_SLOTS = 5_000_000
 
 
 def audit_candles(run: Run) -> Iterator[events.Event]:
@@ -68,14 +69,19 @@ def look_through(
     if not planned.tasks:
         return
     yield events.AuditStarted(len(planned.tasks))
-    # For a few of them one worker will do: another takes a hundred megabytes.
-    width = 1 if len(planned.tasks) < FEW_TASKS else workers
+    # For little work one worker will do: another takes a hundred megabytes.
+    width = 1 if _slots(planned.tasks) <= FEW_SLOTS else workers
     schedule = Schedule(executor, audit_market, lambda task: task.market, width, meanwhile)
     results: list[AuditResult] = []
     for task, result in schedule.results(planned.tasks, should_stop):
         results.append(result)
         yield events.MarketAudited(task.market)
     yield told(settle(planned, results, store, known, around.clock(), recording))
+
+
+def _slots(tasks: Iterable[AuditTask]) -> int:
+    """So many are to be looked through."""
+    return sum(one.reading.slots(interval) for task in tasks for interval, one in task.series.items())
 
 
 def told(audited: AuditedCandles) -> events.CandlesAudited:

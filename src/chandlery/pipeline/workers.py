@@ -13,7 +13,9 @@ from multiprocessing.forkserver import ensure_running
 from chandlery.errors import ChandleryError
 
 #: Imported once in the fork server, so that a worker starts in milliseconds and shares its memory.
-PRELOADED = [f"chandlery.pipeline.{module}" for module in ("ingest", "fill", "answers", "weekly_sums")]
+PRELOADED = [
+    f"chandlery.pipeline.{module}" for module in ("ingest", "fill", "answers", "weekly_sums", "audit_task")
+] + ["chandlery.stores.parquet"]
 
 
 class WorkerDied(ChandleryError):

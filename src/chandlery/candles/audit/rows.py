@@ -80,7 +80,7 @@ def row_flaws(candles: pl.DataFrame, interval: Interval) -> list[Flaw]:
         *_flaws(candles, interval, FlawKind.BAD_ROW, ~possible, badness),
         *_flaws(candles, interval, FlawKind.NO_TRADES, possible & ~counted & weighed, amounts),
         *_flaws(candles, interval, FlawKind.NO_VOLUME, possible & counted & ~weighed, amounts),
-        *_spikes(candles.filter(pl.Series(possible)), interval),
+        *_spikes(candles.filter(pl.Series(possible)) if bad else candles, interval),
     ]
     return sorted(flaws, key=lambda flaw: (flaw.range, flaw.kind))
 
@@ -134,14 +134,15 @@ def _spikes(candles: pl.DataFrame, interval: Interval) -> Iterator[Flaw]:
     """Each row whose high, or low, is far from what both of its neighbours reached."""
     if candles.height <= 2 * FEWEST_ROWS:
         return
-    opened, high, low, closed = (np.log(candles[name].to_numpy()) for name in ("open", "high", "low", "close"))
-    heights, depths = _beyond_neighbours(high), _beyond_neighbours(-low)
+    heights = _beyond_neighbours(np.log(candles["high"].to_numpy()))
+    depths = _beyond_neighbours(-np.log(candles["low"].to_numpy()))
+    opened, closed = candles["open"], candles["close"]
     opens, width = opens_of(candles), width_of(interval)
     least = math.log(SPIKE_FACTOR)
     for row in np.flatnonzero(np.maximum(heights, depths) >= least).tolist():
         stands_out, column = (heights, "high") if heights[row] >= depths[row] else (depths, "low")
         size = float(stands_out[row])
-        is_back = abs(closed[row - 1] - opened[row + 1]) <= BACK * size
+        is_back = abs(math.log(closed[row - 1] / opened[row + 1])) <= BACK * size
         if is_back and _usual(stands_out, row) * SPIKE_RATIO <= size:
             within = TimeRange(moment(opens[row]), moment(opens[row] + width))
             factor = math.exp(size if column == "high" else -size)
@@ -152,9 +153,11 @@ def _spikes(candles: pl.DataFrame, interval: Interval) -> Iterator[Flaw]:
 def _beyond_neighbours(extreme: Floats) -> Floats:
     """By how much each row reaches beyond both of its neighbours; not judged (0) where a side has too few rows."""
     beyond = np.zeros(len(extreme))
-    beyond[1:-1] = extreme[1:-1] - np.maximum(extreme[:-2], extreme[2:])
+    inner = beyond[1:-1]
+    np.maximum(extreme[:-2], extreme[2:], out=inner)
+    np.subtract(extreme[1:-1], inner, out=inner)
     beyond[:FEWEST_ROWS] = beyond[-FEWEST_ROWS:] = 0.0
-    return np.maximum(beyond, 0.0)
+    return np.maximum(beyond, 0.0, out=beyond)
 
 
 def _usual(beyond: Floats, row: int) -> float:
