@@ -116,6 +116,15 @@ def test_a_run_that_goes_on_tells_it_and_one_that_has_ended_does_not(home: Path)
     assert (job.status, job.in_hand) == (JobStatus.COMPLETED, None)
 
 
+def test_of_a_job_that_counts_as_killed_nothing_is_put_down_any_more(job: IngestionJob) -> None:
+    with OnRecord() as listen:
+        listen(replace(started(), job_id=job.pk))
+        IngestionJob.objects.update(status=JobStatus.FAILED, in_hand=None)
+        listen(sources())
+    job.refresh_from_db()
+    assert job.in_hand is None
+
+
 def test_of_a_killed_job_nothing_is_in_hand(job: IngestionJob) -> None:
     IngestionJob.objects.update(in_hand=InHand("reading files", NOW).as_json())
     [killed] = settle_dead(NOW)

@@ -30,7 +30,7 @@ class Bar(Progress):
 
     def show(self, stage: Stage) -> None:
         self._below = stage.current
-        self.update(self._task, completed=round(stage.share * WHOLE) if stage.total else 0, figures=stage.text)
+        self.update(self._task, completed=round(stage.share * WHOLE), figures=stage.text)
 
     def get_renderables(self) -> Iterable[ConsoleRenderable | RichCast | str]:
         yield self.make_tasks_table(self.tasks)

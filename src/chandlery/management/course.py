@@ -48,8 +48,8 @@ class Stage:
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
-        return self.pace.share
+        """From 0 to 1; 0 where nobody knows yet how much there is."""
+        return self.pace.share if self.total else 0.0
 
     @property
     def remaining(self) -> float | None:

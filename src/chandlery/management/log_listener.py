@@ -136,7 +136,7 @@ class LogListener:
 
     def _way(self, title: str, stage: Stage) -> None:
         """At most one line for every tenth of the way."""
-        if tenth := self._next_tenth(stage.share if stage.total else 0.0):
+        if tenth := self._next_tenth(stage.share):
             self._say(f"{title}: {tenth * TENTHS}%, {stage.text}")
 
     def _event(self, event: Event) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 from uuid import UUID
 
 from chandlery.management.course import Course
-from chandlery.models import IngestionJob
+from chandlery.models import IngestionJob, JobStatus
 from chandlery.pipeline.events import Event, FilesDone, GapsFound, JobEnded, JobStarted, Planned, SourcesFound
 from chandlery.reporting.in_hand import InHand
 
@@ -71,5 +71,6 @@ class OnRecord:
         stage, at = self._course.stage, self._time_of_day()
         found = InHand(what, at)
         if stage is not None:
-            found = InHand(what, at, stage.figures, stage.current, stage.share if stage.total else 0.0, stage.remaining)
-        IngestionJob.objects.filter(pk=job).update(in_hand=found.as_json())
+            found = InHand(what, at, stage.figures, stage.current, stage.share, stage.remaining)
+        # One that counts as killed, although it was only unheard of, is at rest for whoever looks.
+        IngestionJob.objects.filter(pk=job, status=JobStatus.RUNNING).update(in_hand=found.as_json())

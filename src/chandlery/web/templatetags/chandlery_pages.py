@@ -13,7 +13,6 @@ from chandlery.candles.timerange import TimeRange
 from chandlery.candles.verdict import Tally
 from chandlery.reporting import wording
 from chandlery.reporting.progress import compact as compact_text
-from chandlery.reporting.progress import duration as duration_text
 from chandlery.reporting.progress import size_text, span_text
 
 register = template.Library()
@@ -76,11 +75,6 @@ def until(value: datetime, now: datetime) -> str:
     """in 3 h 32 min"""
     seconds = (value - now).total_seconds()
     return f"in {span_text(seconds)}" if seconds >= 1 else "now"
-
-
-@register.filter
-def duration(seconds: float | None) -> str:
-    return duration_text(seconds)
 
 
 @register.filter
