@@ -225,16 +225,23 @@ def test_two_parts_of_one_market_are_walked_one_after_the_other(walk: Walking) -
 
 
 def test_markets_are_walked_side_by_side_and_each_has_its_journal(walk: Walking) -> None:
-    journals: list[set[str]] = []
-    walk.on_batch = lambda batch: journals.append({path.stem for path in (walk.home / "walks").iterdir()})
+    journals: dict[str, set[str]] = {}
+
+    def look(batch: BatchStored) -> None:
+        journals[batch.series.market] = {path.stem for path in (walk.home / "walks").iterdir()}
+        walk.watched.let_go()
+
+    walk.on_batch = look
+    # The second page of one has to wait until all of the other is in the store.
+    walk.watched.hold("pair=XBTUSD", after=1)
     walk(walk.question("XBTUSD"), walk.question("ETHUSD"))
 
     check_stored(walk, "XBTUSD")
     check_stored(walk, "ETHUSD")
-    assert journals[0] == {"XBTUSD", "ETHUSD"}
-    order = [one.series.market for one in walk.told if isinstance(one, PageTaken)]
-    assert order != sorted(order)
-    assert order != sorted(order, reverse=True)
+    assert list(journals) == ["ETHUSD", "XBTUSD"]
+    assert "XBTUSD" in journals["ETHUSD"]
+    assert "ETHUSD" in journals["ETHUSD"]
+    assert [one.series.market for one in walk.ended()] == ["ETHUSD", "XBTUSD"]
 
 
 def test_from_the_first_trade_on_what_came_before_is_left_unanswered(walk: Walking) -> None:
