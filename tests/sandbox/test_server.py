@@ -97,7 +97,8 @@ def test_closing_does_not_wait_for_who_is_stalled_or_idle() -> None:
         stalled.sendall(TIME)
         assert arrived.event.wait(10)
         started = time.monotonic()
-    assert time.monotonic() - started < 5
+    # It would be stalled for a minute.
+    assert time.monotonic() - started < 30
     for client in (idle, stalled):
         assert client.recv(1) == b""
         client.close()
