@@ -76,7 +76,10 @@ class _Level:
 
     @classmethod
     def of(cls, interval: Interval, both: RangeSet, own: pl.DataFrame, told: pl.DataFrame) -> Self:
-        opens = np.union1d(opens_of(own), opens_of(told))
+        opens, others = opens_of(own), opens_of(told)
+        # Almost always so, and a union takes as long as all that comes of it.
+        if not np.array_equal(opens, others):
+            opens = np.union1d(opens, others)
         return cls(interval, both, opens, figures_of(own, opens), figures_of(told, opens))
 
 
