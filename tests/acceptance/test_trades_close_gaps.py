@@ -94,39 +94,41 @@ def test_killed_ten_times_it_ends_the_same_and_asks_for_no_page_twice(
     world: Served, archives: Path, deployment: Deployment
 ) -> None:
     commands, home = deployment.commands, deployment.home
-    # However long an answer takes on a busy machine, nobody asks for it again.
-    patient = world.environment | {"KRAKEN_TIMEOUT": "300"}
     dice = random.Random(5)
     pages: list[Counter[tuple[str, str]]] = []
     typed: tuple[str, ...] = (*COMPLETE, "--source", str(archives))
     while len(pages) < KILLS:
         if jobs := jobs_in(home) if pages else []:
             typed = ("ingest_kraken_unified", "--resume", jobs[-1][0], "--yes")
-        world.api.forget_requests()
-        with Started(home, *typed, trades=True, **patient, **deployment.settings) as running:
+        # A server for each run: what a killed one had sent off a moment before is not taken for the next one's.
+        with served() as to_one, Started(home, *typed, trades=True, **patient(to_one), **deployment.settings) as run:
             left = [dice.randrange(1, LATEST)]
             delay = dice.random() * 0.04
 
-            def strike(request: str, left: list[int] = left, delay: float = delay, running: Started = running) -> None:
+            def strike(request: str, left: list[int] = left, delay: float = delay, run: Started = run) -> None:
                 if "/Trades?" in request:
                     left[0] -= 1
                     if left[0] == 0:
-                        threading.Timer(delay, running.signal, (signal.SIGKILL,)).start()
+                        threading.Timer(delay, run.signal, (signal.SIGKILL,)).start()
 
-            world.on_request.append(strike)
-            status = running.ended()
-            world.on_request.remove(strike)
-        assert status == -signal.SIGKILL, running.text
-        pages.append(world.pages())
+            to_one.on_request.append(strike)
+            status = run.ended()
+        assert status == -signal.SIGKILL, run.text
+        pages.append(to_one.pages())
 
     world.api.forget_requests()
-    done = commands("ingest_kraken_unified", "--resume", jobs_in(home)[-1][0], "--yes", **patient)
+    done = commands("ingest_kraken_unified", "--resume", jobs_in(home)[-1][0], "--yes", **patient(world))
     pages.append(world.pages())
 
     assert (done.status, done.err) == (0, "")
     check_complete(deployment, world)
     assert_tidy(home)
     check_asked_once(pages)
+
+
+def patient(world: Served) -> dict[str, str]:
+    """However long an answer takes on a busy machine, nobody asks for it again."""
+    return world.environment | {"KRAKEN_TIMEOUT": "300"}
 
 
 def check_asked_once(pages: Sequence[Counter[tuple[str, str]]]) -> None:
