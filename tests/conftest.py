@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
@@ -19,7 +20,7 @@ from tests.questdb_servers import candle_table, questdb_server
 __all__ = ["candle_table", "questdb_server"]
 
 # How long an example takes says more of the machine than of the code.
-hypothesis_settings.register_profile("chandlery", deadline=None)
+hypothesis_settings.register_profile("chandlery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("chandlery")
 
 CHECKOUT = Path(__file__).parents[1]

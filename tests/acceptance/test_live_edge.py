@@ -222,7 +222,7 @@ ASKED = st.sets(st.sampled_from(EVERY), min_size=1, max_size=4).map(
 
 
 @pytest.mark.slow
-@hypothesis.settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis.settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(quiet=st.sampled_from(QuietRows), runs=st.lists(st.tuples(STEPS, ASKED), min_size=2, max_size=4))
 def test_whatever_is_asked_whenever(
     tmp_path_factory: pytest.TempPathFactory, quiet: QuietRows, runs: list[tuple[timedelta, tuple[Interval, ...]]]
@@ -243,7 +243,7 @@ def test_what_was_revised_is_true_after_the_next_run(home: Path, asked: tuple[In
 
 
 @pytest.mark.slow
-@hypothesis.settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis.settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(st.timedeltas(timedelta(0), timedelta(hours=11)), min_size=1, max_size=3))
 def test_whatever_was_revised_between_runs_is_true_in_the_end(
     tmp_path_factory: pytest.TempPathFactory, steps: list[timedelta]

@@ -332,7 +332,7 @@ class StoreContract:
 class AgainstModel:
     """Whatever is done to a store, it holds what the simplest thing that could hold it does."""
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
     @given(st.sampled_from([Interval.M1, Interval.M60, Interval.M720]), st.lists(turns, min_size=1, max_size=5))
     def test_any_writes_and_clears_leave_what_a_dict_would_hold(
         self, store: CandleStore, interval: Interval, work: list[Turn]
