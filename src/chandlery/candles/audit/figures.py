@@ -23,7 +23,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 def figures_of(candles: pl.DataFrame, opens: Moments) -> Figures:
     """The candles' figures laid on these slots (ascending), which hold them all."""
-    if candles.height == len(opens):
+    if candles.height == len(opens):  # these are their slots
         return np.stack([candles[name].to_numpy() for name in FIGURES])
     laid = np.full((len(FIGURES), len(opens)), np.nan)
     laid[[VOLUME, TRADES]] = 0.0
