@@ -248,7 +248,7 @@ def rebuild(home: Path) -> dict[str, Any]:
     from chandlery.candles.interval import Interval
     from chandlery.candles.series import Series
     from chandlery.candles.timerange import RangeSet, TimeRange
-    from chandlery.exchanges.kraken.trades import FROM_FIRST, Step, Walk
+    from chandlery.exchanges.kraken.walk import FROM_FIRST, Step, Walk
     from chandlery.pipeline import walking
     from chandlery.pipeline.journal import Journal
     from chandlery.pipeline.walked_minutes import store_walked

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chandlery.candles.timerange import RangeSet
 from chandlery.candles.trades import TRADE_SCHEMA
 from chandlery.exchanges.kraken.api.trades import TradesPage
-from chandlery.exchanges.kraken.trades import PROVEN, UNPROVEN, Step, Walk, cursor_at
+from chandlery.exchanges.kraken.walk import PROVEN, UNPROVEN, Step, Walk, cursor_at
 from chandlery.pipeline import journal as journal_module
 from chandlery.pipeline.journal import Journal, JournalUnusable, Replayed
 from tests.candles.builders import at, between

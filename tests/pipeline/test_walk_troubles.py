@@ -14,7 +14,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import TimeRange
 from chandlery.exchanges.kraken.api.trades import parse_trades
-from chandlery.exchanges.kraken.trades import Walk, cursor_at
+from chandlery.exchanges.kraken.walk import Walk, cursor_at
 from chandlery.management.course import Walking
 from chandlery.models import DataCoverageRange, FindingKind, IngestionJob, JobStatus, Market, QualityFinding
 from chandlery.pipeline.events import Event, GapsFound, JobEnded, PagesKept, PageWalked, WalkDone, WalkStarted

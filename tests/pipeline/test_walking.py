@@ -17,7 +17,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.exchanges.kraken.api.settings import ApiSettings
-from chandlery.exchanges.kraken.trades import FROM_FIRST, Walk, cursor_at
+from chandlery.exchanges.kraken.walk import FROM_FIRST, Walk, cursor_at
 from chandlery.pipeline import walking
 from chandlery.pipeline.conversation import Conversation, GaveUp
 from chandlery.pipeline.journal import Journal, Replayed

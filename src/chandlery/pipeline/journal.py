@@ -19,7 +19,7 @@ from chandlery.candles.evidence import Evidence, Source
 from chandlery.candles.frame import CANDLE_SCHEMA, TIMESTAMP, empty_candles
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.errors import ChandleryError
-from chandlery.exchanges.kraken.trades import Break, Step, Walk
+from chandlery.exchanges.kraken.walk import Break, Step, Walk
 from chandlery.stores.durable import make_folder, put_in_place, sync_folder
 
 #: Of another form than this nothing is read.

@@ -15,7 +15,7 @@ from chandlery.candles.timerange import TimeRange
 from chandlery.errors import ChandleryError
 from chandlery.exchanges.kraken.api.errors import NoAnswer
 from chandlery.exchanges.kraken.api.weekly import CountedWindow
-from chandlery.exchanges.kraken.trades import FROM_FIRST
+from chandlery.exchanges.kraken.walk import FROM_FIRST
 from chandlery.models import Ledger
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import unlisted

@@ -26,7 +26,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life
-from chandlery.exchanges.kraken.trades import PROVEN
+from chandlery.exchanges.kraken.walk import PROVEN
 from chandlery.exchanges.kraken.window import asked_as
 from chandlery.pipeline.edge import Ask, Edge
 from chandlery.pipeline.on_hand import FileOnHand, OnHand, claims_of, relevant

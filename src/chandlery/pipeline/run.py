@@ -19,7 +19,7 @@ from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.verdict import Life, Tally, judge
 from chandlery.errors import ChandleryError
-from chandlery.exchanges.kraken.trades import Walk
+from chandlery.exchanges.kraken.walk import Walk
 from chandlery.exchanges.kraken.window import PROVISIONAL_SLOTS
 from chandlery.models import ArchiveRelease, GapRecord, IngestionJob, Ledger, Market, QualityFinding
 from chandlery.pipeline.discover import Found

@@ -12,7 +12,7 @@ from chandlery.candles.frame import span_of
 from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
-from chandlery.exchanges.kraken.trades import FROM_FIRST, Break, Walk, cursor_at
+from chandlery.exchanges.kraken.walk import FROM_FIRST, Break, Walk, cursor_at
 from chandlery.models import Finding, FindingKind, GapRecord, Market, QualityFinding
 from chandlery.pipeline import events
 from chandlery.pipeline.ask_step import unlisted

@@ -21,7 +21,7 @@ from chandlery.candles.interval import Interval
 from chandlery.candles.series import Series
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.exchanges.kraken.api.trades import TradesPage
-from chandlery.exchanges.kraken.trades import FROM_FIRST, Break, CursorStuck, Step, Walk
+from chandlery.exchanges.kraken.walk import FROM_FIRST, Break, CursorStuck, Step, Walk
 from chandlery.pipeline.conversation import Desk
 from chandlery.pipeline.journal import Journal
 from chandlery.pipeline.walked_minutes import WalkedTask, store_walked

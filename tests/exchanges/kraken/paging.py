@@ -14,7 +14,7 @@ from chandlery.candles.interval import EPOCH
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.trades import TRADE_SCHEMA, fold
 from chandlery.exchanges.kraken.api.trades import TradesPage
-from chandlery.exchanges.kraken.trades import (
+from chandlery.exchanges.kraken.walk import (
     PROVEN,
     Break,
     Step,

@@ -12,7 +12,7 @@ from chandlery.candles.evidence import answered
 from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.candles.trades import MINUTE
-from chandlery.exchanges.kraken.trades import PROVEN, UNPROVEN, Walk, cursor_at
+from chandlery.exchanges.kraken.walk import PROVEN, UNPROVEN, Walk, cursor_at
 from tests.exchanges.kraken.paging import MARCH, NOON, SECOND, Pager, Trade, minutes_of, walked
 
 

@@ -1,1 +1,1 @@
-"""Kraken: its markets, its archives, and later its live answers."""
+"""Kraken: its markets, its archives, and its REST API."""

@@ -11,7 +11,7 @@ from chandlery.candles.interval import EPOCH, Interval
 from chandlery.candles.timerange import RangeSet, TimeRange
 from chandlery.exchanges.kraken.api.ohlc import parse_ohlc
 from chandlery.exchanges.kraken.api.trades import TradesPage, parse_trades
-from chandlery.exchanges.kraken.trades import (
+from chandlery.exchanges.kraken.walk import (
     PROVEN,
     UNPROVEN,
     Break,
